@@ -1,0 +1,115 @@
+"""Every limit and every time-out of floatgate, each with its unit, from when until when, and why this default.
+
+docs/timeouts.md is made from this file. A number for a time-out anywhere else in the code is a defect.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_OPCENTER_PORT = 9180
+PORT_MIN, PORT_MAX = 10000, 65535  # both inclusive, as in the original
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. Each line: from when, until when, why."""
+
+    hold: float = 600.0
+    """From a request's arrival at a held gate until its 503: longer than the slowest move seen (200 s)."""
+    drain: float = 10.0
+    """From `held` until requests still inside are cut: an ordinary answer takes less; a long poll is replayed."""
+    barrier: float = 5.0
+    """From a WebSocket's barrier ping until its pong: what was sent before the ping was read by then."""
+    close: float = 3.0
+    """From our Close frame until the peer's: then the connection is reset."""
+    dial: float = 5.0
+    """From connect() until the socket is open, each try: one SYN retransmission and a little."""
+    redial: float = 120.0
+    """From `open` until a server that does not accept is given up, WebSockets are then closed with 1012."""
+    redial_pause: float = 0.05
+    """Between two dials of a server that refuses: it has just been restored."""
+    head: float = 30.0
+    """From a connection's first byte until its whole request head (slowloris), whatever the drip."""
+    keep_alive: float = 75.0
+    """From an answer until the idle browser connection is closed: nginx's, browsers reuse within it."""
+    body_idle: float = 60.0
+    """Between two reads of a request's body: a client that sends nothing is gone."""
+    write_idle: float = 300.0
+    """With bytes to write and none taken by the client: a laptop that sleeps comes back sooner or not at all."""
+    pool_idle: float = 15.0
+    """An idle connection to a job is closed after this: below the keep-alive of the servers behind."""
+    ping: float = 25.0
+    """Between pings to a browser whose job is away: below the 60 s idle time-outs of load balancers."""
+    link_retry: float = 1.0
+    """Between two dials of the OpCenter by a gateway, doubled up to `link_retry_max`."""
+    link_retry_max: float = 15.0
+    """Ceiling of the above: an OpCenter that comes back finds its gateways within this."""
+    link_ping: float = 15.0
+    """WebSocket heartbeat between gateway and OpCenter: a lost peer is noticed within twice this."""
+    worker_exit: float = 10.0
+    """From the order to end until a worker is killed."""
+    start: float = 300.0
+    """From a program's start until its port accepts: JupyterLab with many extensions takes a minute."""
+    stop_grace: float = 10.0
+    """From SIGTERM to a job until SIGKILL: JupyterLab saves and ends its kernels in about 3 s."""
+    drain_report: float = 15.0
+    """From a snapshot that says `held` until the OpCenter goes on without a gateway's report: drain + barrier."""
+    checkpoint: float = 600.0
+    """From the dump's start until it counts as failed: 128 GiB at 250 MB/s."""
+    restore: float = 600.0
+    """From the restore's start until it counts as failed."""
+    look: float = 1.0
+    """Between two looks of the OpCenter at every job."""
+    release_pace: float = 0.002
+    """Between two held requests let through after a move: 500 a second do not knock a server over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Counts and bytes. What happens at the bound is said at each."""
+
+    waiting_per_job: int = 1000
+    """Held requests of one job; one more sheds the oldest with 503."""
+    held_bytes_per_job: int = 1 << 30
+    """Bytes of held request bodies, memory and disk; one more is answered 503."""
+    spool_memory: int = 1 << 20
+    """Bytes of one held body kept in memory; the rest goes to a file that is deleted at once."""
+    parked_frames: int = 8 << 20
+    """Bytes of browser frames kept for one WebSocket while its job is away; then its socket is not read."""
+    high_water: int = 256 << 10
+    """Bytes in a transport's write buffer; then the other side is not read."""
+    head: int = 64 << 10
+    """Bytes of a request or response head; more is 431, from the job BAD_ANSWER."""
+    header_count: int = 128
+    """Header lines of one head; more is 431."""
+    target: int = 16 << 10
+    """Bytes of a request target; more is 414."""
+    connections_per_listener: int = 4096
+    """Browser connections of one port; one more is closed at once."""
+    idle_upstream: int = 32
+    """Idle connections kept to one job."""
+    inject_scan: int = 64 << 10
+    """Bytes of HTML looked at for the place of the tag; then the page passes without it."""
+    replay_terminal: int = 1 << 20
+    """Bytes of a terminal's last output kept to cut its replay after a move."""
+    news_clients: int = 64
+    """Client addresses named in a listener's news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of it. `home` holds the OpCenter's state, one folder for each gateway and each job."""
+
+    home: Path
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    limits: Limits = field(default_factory=Limits)
+
+
+def default_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """`$FLOATGATE_HOME`, else `~/.floatgate`."""
+    named = environ.get("FLOATGATE_HOME")
+    return Path(named) if named else Path.home() / ".floatgate"
