@@ -1,0 +1,114 @@
+# What the Makefile's targets do. Sourced by a POSIX shell in the repository's root.
+set -eu
+
+LACKS=''  # words for what this machine cannot do: tests that are skipped for it are excused
+
+say() { printf '%s\n' "$*"; }
+die() { printf 'Error: %s\n' "$*" >&2; exit 1; }
+is_root() { [ "$(id -u)" = 0 ]; }
+lacking() { LACKS="$LACKS $1"; }
+
+# --- Python ---------------------------------------------------------------------------------------------------------
+
+find_python() {
+    for one in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
+        if "$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            command -v "$one"
+            return
+        fi
+    done
+    found=$(python3 --version 2>/dev/null || echo 'no Python')
+    die "floatgate needs Python 3.11 or later; here is $found. Install one, or name it: make run PYTHON=/path/to/python3.12"
+}
+
+# environment NAME EXTRAS: .venv with floatgate and these extras; again only when pyproject.toml has changed.
+environment() {
+    stamp=.venv/.$1
+    if [ "$(cat .venv/.place 2>/dev/null)" != "$PWD" ] || ! .venv/bin/python -c '' 2>/dev/null; then
+        python=$(find_python)
+        say 'Making .venv …'
+        rm -rf .venv
+        make_venv "$python"
+        printf '%s\n' "$PWD" >.venv/.place
+    fi
+    cmp -s pyproject.toml "$stamp" && return
+    say "Installing floatgate with $2 into .venv (once; a minute or two) …"
+    if ! .venv/bin/python -m pip install --disable-pip-version-check -e ".[$2]" >.venv/pip.log 2>&1; then
+        tail -n 30 .venv/pip.log >&2
+        die 'pip could not install what floatgate needs; its last words are above, all of them in .venv/pip.log'
+    fi
+    cp pyproject.toml "$stamp"
+    [ "$1" = run ] || cp pyproject.toml .venv/.run  # the tests' environment has all of run's
+}
+
+# Debian has a Python whose venv module lacks pip: four ways around that, the plain one first.
+make_venv() {
+    "$1" -m venv .venv >/dev/null 2>&1 && return
+    version=$("$1" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+    if apt_install "$version-venv" || apt_install python3-venv; then
+        rm -rf .venv
+        "$1" -m venv .venv >/dev/null 2>&1 && return
+    fi
+    rm -rf .venv
+    "$1" -m virtualenv --quiet .venv >/dev/null 2>&1 && return
+    rm -rf .venv
+    "$1" -m venv --without-pip .venv >/dev/null 2>&1 &&
+        "$1" -m pip --python .venv/bin/python install --quiet pip >/dev/null 2>&1 && return
+    rm -rf .venv
+    die "$1 cannot make a virtual environment: install $version-venv (Debian, Ubuntu) or virtualenv, then run this again"
+}
+
+# --- The machine ----------------------------------------------------------------------------------------------------
+
+# apt_install PACKAGES…: as root on Debian and its kin; reads the package lists only when it has to.
+apt_install() {
+    is_root && command -v apt-get >/dev/null 2>&1 || return 1
+    say "Installing $* …"
+    apt_get install "$@" || { apt_get update && apt_get install "$@"; }
+}
+
+apt_get() {
+    verb=$1
+    shift
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 "$verb" \
+        $([ "$verb" = install ] && echo --no-install-recommends) "$@" >/dev/null 2>&1
+}
+
+# A working CRIU and what capsules need; without it moves are simulated.
+capsules() {
+    if ! is_root; then
+        say 'Not root: moves between hosts will be simulated (float doctor says more).'
+        return 1
+    fi
+    .venv/bin/python -m gateway.engines.local.provision && return
+    say 'Without that, moves between hosts will be simulated (float doctor says more).'
+    return 1
+}
+
+browser() {
+    for one in chromium chromium-browser google-chrome google-chrome-stable; do
+        command -v "$one" >/dev/null 2>&1 && return
+    done
+    apt_install chromium || { say 'There is no Chromium: the browser tests will be skipped.'; return 1; }
+}
+
+# --- Tests ----------------------------------------------------------------------------------------------------------
+
+run_tests() {
+    failed=0
+    .venv/bin/python -m pytest -r fE --junit-xml=.venv/tests.xml "$@" || failed=$?
+    .venv/bin/python .ci/skips.py .venv/tests.xml $LACKS || failed=1
+    exit "$failed"
+}
+
+check() {
+    .venv/bin/ruff check .
+    .venv/bin/ruff format --check .
+    .venv/bin/mypy
+    .venv/bin/python -m pytest -q tests/test_house.py tests/test_docs.py
+}
+
+bench() {
+    [ -f tests/bench/__main__.py ] || die 'there are no benchmarks in tests/bench yet'
+    exec .venv/bin/python -m tests.bench "$@"
+}

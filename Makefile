@@ -1,0 +1,28 @@
+# make run     the product: an OpCenter, a gateway and a JupyterLab in this terminal; Ctrl-C ends it
+# make test    every test that this machine can run; says which were skipped, and why
+# make check   ruff, mypy, and the tests that keep the house in order
+# make bench   the benchmarks
+# make clean   delete what make has made in this folder (sessions are kept: they are not in here)
+#
+# make run ARGS="--ports 20000:20050" passes options on to float up.
+
+.PHONY: run test check bench clean
+.DEFAULT_GOAL := run
+ARGS ?=
+
+run:
+	@. .ci/env.sh; environment run jupyter,criu; capsules || true; exec .venv/bin/float up $(ARGS)
+
+test:
+	@. .ci/env.sh; environment test jupyter,criu,test,check; capsules || lacking criu; browser || lacking chromium; \
+	run_tests $(ARGS)
+
+check:
+	@. .ci/env.sh; environment test jupyter,criu,test,check; check
+
+bench:
+	@. .ci/env.sh; environment test jupyter,criu,test,check; bench $(ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
