@@ -1,0 +1,208 @@
+"""The process outside of a job's tree that outlives the OpCenter: it starts, restores or dumps, and waits.
+
+Run by path with `python -I -S keeper.py VERB SPEC`, standard library only: it starts in 20 ms and depends on
+nothing of ours. The outer process forks the keeper proper, waits until it says that the work is under way (or
+done, for a dump) and exits with 0 or 1. So no job is a child of the OpCenter, which can be killed at any moment:
+
+    OpCenter ── outer (ends) ── keeper ── PID 1 of the capsule (tini) ── program      rc.json is written at the end
+
+The keeper holds the flock of the run's `lock` file, which the OpCenter took and handed down: whoever can take
+that lock knows for certain that nobody works here any more. Nothing of the keeper's belongs to the dumped tree.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+Report = Callable[[bool], None]
+
+CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000  # linux/sched.h
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_TINI_SIGNAL = 128  # tini's exit status for a program that a signal ended, plus the signal
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main() -> int:
+    """Fork the keeper, wait for its word."""
+    verb, spec = sys.argv[1], json.loads(Path(sys.argv[2]).read_text())
+    os.set_inheritable(spec["lock_fd"], False)
+    reading, writing = os.pipe()
+    if os.fork() > 0:
+        os.close(writing)
+        return 0 if os.read(reading, 1) == b"1" else 1
+    os.close(reading)
+    os.setsid()
+    _call(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))  # orphans of the job come here, not to init
+    write(Path(spec["run"]) / spec["who"], identity(os.getpid()))
+    _VERBS[verb](spec, lambda good: _report(writing, good))
+    return 0
+
+
+def start(spec: dict[str, Any], report: Report) -> None:
+    """Run the program; in a capsule as a child of tini in its own PID namespace. Returns when it has ended."""
+    if spec["netns"]:
+        _call(_libc.unshare(CLONE_NEWPID))
+    _run_to_end(spec, _spawn(lambda: _become_program(spec)), report)
+
+
+def restore(spec: dict[str, Any], report: Report) -> None:
+    """Bring an image to life. Its PID 1 becomes our child, since criu ends and we are the next subreaper."""
+    status = _wait(_spawn(lambda: _become_criu(spec)))
+    if status != 0:
+        _end_all()
+        report(False)
+        return
+    _run_to_end(spec, int(Path(spec["pidfile"]).read_text()), report)
+
+
+def dump(spec: dict[str, Any], report: Report) -> None:
+    """Save a tree to an image; the marker that makes it complete is written last, even if the OpCenter is gone."""
+    if _wait(_spawn(lambda: _become_criu(spec))) != 0:
+        report(False)
+        return
+    image = Path(spec["image"])
+    for path in image.iterdir():
+        _sync(path)
+    write(image / spec["marker"], spec["mark"])
+    report(True)
+
+
+_VERBS: dict[str, Callable[[dict[str, Any], Report], None]] = {"start": start, "restore": restore, "dump": dump}
+
+
+def identity(pid: int) -> dict[str, Any]:
+    """What a process is known by: a PID alone may be another's tomorrow. OSError when there is none."""
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    started = int(stat.rpartition(")")[2].split()[19])  # proc(5): field 22, clock ticks since boot
+    return {"pid": pid, "start": started, "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip()}
+
+
+def write(path: Path, value: object) -> None:
+    """Write JSON so that a reader finds all of it or nothing, after a crash too."""
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("w") as file:
+        json.dump(value, file)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    _sync(path.parent)
+
+
+def _run_to_end(spec: dict[str, Any], pid: int, report: Report) -> None:
+    run = Path(spec["run"])
+    write(run / "pid.json", identity(pid))
+    report(True)
+    status = _wait(pid)
+    write(run / "rc.json", {"rc": _rc(status, bool(spec["init"]))})
+    _end_all()
+
+
+def _rc(status: int | None, under_tini: bool) -> int | None:
+    """An exit status, negative for a signal. A shell's `128 + n` is what tini makes of a signal."""
+    if status is None:
+        return None
+    if under_tini and _TINI_SIGNAL < status <= _TINI_SIGNAL + signal.NSIG:
+        return _TINI_SIGNAL - status
+    return status
+
+
+def _spawn(become: Callable[[], None]) -> int:
+    """Fork; the child calls `become`, which does not return. OSError there ends the child with 127."""
+    pid = os.fork()
+    if pid > 0:
+        return pid
+    try:
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, a program of the user's must not
+            signal.signal(number, signal.SIG_DFL)
+        become()
+    except OSError as error:
+        print(f"keeper: {error}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(127)
+
+
+def _become_program(spec: dict[str, Any]) -> NoReturn:
+    os.setsid()  # inside of the PID namespace, else CRIU finds a session leader that is outside of it
+    if spec["netns"]:
+        _enter(os.open(spec["netns"], os.O_RDONLY | os.O_CLOEXEC))
+    os.chdir(spec["cwd"])
+    _redirect(0, "/dev/null", os.O_RDONLY)
+    _redirect(1, spec["stdout"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    _redirect(2, spec["stderr"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    argv = [*spec["init"], *spec["argv"]]
+    os.execvpe(argv[0], argv, spec["env"])
+
+
+def _become_criu(spec: dict[str, Any]) -> NoReturn:
+    if spec["netns"]:
+        namespace = os.open(spec["netns"], os.O_RDONLY | os.O_CLOEXEC)
+        _enter(namespace)
+        os.dup2(namespace, spec["netns_fd"], inheritable=True)
+    os.execv(spec["criu"][0], spec["criu"])
+
+
+def _enter(namespace: int) -> None:
+    _call(_libc.setns(namespace, CLONE_NEWNET))
+
+
+def _redirect(number: int, path: str, flags: int) -> None:
+    opened = os.open(path, flags, 0o644)
+    os.dup2(opened, number, inheritable=True)
+    os.close(opened)
+
+
+def _wait(pid: int) -> int | None:
+    """Reap everything until `pid` has ended: its exit status, negative for a signal; None if it is no child."""
+    while True:
+        try:
+            ended, status = os.waitpid(-1, 0)
+        except ChildProcessError:
+            return None
+        if ended == pid:
+            return os.waitstatus_to_exitcode(status)
+
+
+def _end_all() -> None:
+    """Kill what is left of the job: children of ours, and theirs as they come to us."""
+    while True:
+        mine = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        if not mine:
+            return
+        for pid in mine:
+            os.kill(int(pid), signal.SIGKILL)
+        os.waitpid(-1, 0)
+
+
+def _report(writing: int, good: bool) -> None:
+    try:
+        os.write(writing, b"1" if good else b"0")
+    except BrokenPipeError:
+        return  # the outer process was killed with the OpCenter: the work goes on all the same
+    finally:
+        os.close(writing)
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _call(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
