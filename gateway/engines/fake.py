@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -292,7 +293,10 @@ class FakeEngine:
         self._placements[placement] = one
         if self.behind is not None:
             for port in program.ports:
-                one.relays.append(await asyncio.start_server(self._relay, address, port))
+                bound = socket.create_server((address, port))
+                server = await asyncio.start_server(self._relay, sock=bound, start_serving=False)
+                one.relays.append(server)  # before the next await, where the caller may be cancelled
+                await server.start_serving()
         await _wait(late)
         return Running(address, host)
 

@@ -15,7 +15,7 @@ PROVISION = "python -m gateway.engines.local.provision"
 _PROBE_SECONDS = 10.0  # takes 0.02 s; where the kernel makes it hang there are no capsules
 
 # Everything that a capsule's network needs, in namespaces that are gone when this ends.
-_PROBE = "ip link add a type bridge && ip link add b type veth peer name c && ip link set b master a"
+_PROBE = "ip link add fg0 type bridge && ip link add fg1 type veth peer name fg2 && ip link set fg1 master fg0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import structlog
 from gateway.engines.local import keeper
 
 _RUN = Path("/run/floatgate")
+_FORWARD_NOTE = _RUN / "forward.json"
 _FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 _DEVICES = Path("/sys/class/net")
 _DEFAULT_MTU = 1500
@@ -68,9 +69,11 @@ def close(bridge: str) -> None:
         return
     _nft(f"add table ip {bridge}\ndelete table ip {bridge}\n")
     left = [other for other in bridges if other != bridge and (_DEVICES / other).exists()]
-    _save(was, left)
-    if not left:
+    if left:
+        _save(was, left)
+    else:
         _FORWARD.write_text(was)
+        _FORWARD_NOTE.unlink()
 
 
 def mtu(routes: Sequence[Mapping[str, str]]) -> int:
@@ -83,13 +86,13 @@ def mtu(routes: Sequence[Mapping[str, str]]) -> int:
 def _load() -> tuple[str, list[str]]:
     """What the switch was before us, and the bridges that need it on."""
     with contextlib.suppress(FileNotFoundError):
-        doc = json.loads((_RUN / "forward.json").read_text())
+        doc = json.loads((_FORWARD_NOTE).read_text())
         return str(doc["was"]), list(doc["bridges"])
     return "0", []
 
 
 def _save(was: str, bridges: list[str]) -> None:
-    keeper.write(_RUN / "forward.json", {"was": was, "bridges": bridges})
+    keeper.write(_FORWARD_NOTE, {"was": was, "bridges": bridges})
 
 
 def _nft(script: str) -> bool:

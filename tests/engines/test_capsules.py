@@ -1,0 +1,269 @@
+"""Capsules: the contract with real moves, and what is their own. Needs root and a working CRIU."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.engines.base import (
+    Absent,
+    CheckpointFailed,
+    Ended,
+    ImageState,
+    PlacementId,
+    Program,
+    Running,
+)
+from gateway.engines.local import Capsules, machine
+from gateway.engines.local.network import tag
+from tests.engines.bench import Bench, ask, closing, processes, until, until_seen
+from tests.engines.contract import Contract
+
+FOUND = machine.examine()
+_LACKS = ", ".join(one.what for one in FOUND.missing)
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.criu,
+    pytest.mark.skipif(FOUND.tools is None, reason=f"no capsules here, missing: {_LACKS}"),
+]
+# CRIU saves no such device; the first that this machine has.
+DEVICES = ("/dev/loop-control", "/dev/fuse", "/dev/kvm", "/dev/btrfs-control", "/dev/vhost-net")
+
+
+def make(state: Path) -> Capsules:
+    """A capsule engine, as `local_engine` makes it."""
+    assert FOUND.tools is not None
+    return Capsules(state, FOUND, FOUND.tools)
+
+
+@contextlib.asynccontextmanager
+async def _fails(engine: Any, running: Running, image: Path) -> AsyncIterator[None]:
+    """The program holds something that CRIU refuses: the dump begins and really fails."""
+    device = next((path for path in DEVICES if Path(path).exists()), None)
+    if device is None:
+        pytest.skip("this machine has no device that CRIU refuses")
+    assert await ask(running.address, engine.bench_port, f"/open?{device}")
+    yield
+    assert await ask(running.address, engine.bench_port, "/close")
+
+
+@contextlib.asynccontextmanager
+async def _fails_to_restore(engine: Any, program: Program) -> AsyncIterator[Program]:
+    """Somebody else wrote to the job's log: CRIU begins and really fails."""
+    size = program.stdout.stat().st_size
+    with program.stdout.open("a") as file:
+        file.write("somebody else\n")
+    yield program
+    os.truncate(program.stdout, size)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    def made() -> Any:
+        engine: Any = make(tmp_path / "state")
+        engine.bench_port = one.port
+        return engine
+
+    one = Bench(tmp_path, made, _fails, _fails_to_restore)
+    yield one
+    await one.clean()
+    nothing_left(tmp_path)
+
+
+def nothing_left(folder: Path) -> None:
+    """No process, namespace, device, nftables table or file of this engine's."""
+    bridge = f"fg{tag(folder / 'state')}"
+    assert processes(folder) == []
+    assert [path.name for path in Path("/sys/class/net").iterdir() if path.name.startswith(bridge)] == []
+    assert list(Path("/run/netns").glob(f"{bridge}-*")) == []
+    assert bridge not in _output("nft", "list", "tables")
+    assert list((folder / "state/placements").iterdir()) == []
+    assert list((folder / "state/runs").iterdir()) == []
+
+
+class TestCapsules(Contract):
+    """The contract."""
+
+    async def test_a_restored_program_still_has_an_exit_status(self, bench: Bench) -> None:
+        engine, one, two, image = await bench.engine(), bench.placement(), bench.placement(), bench.image()
+        await bench.ask(await engine.start(one, bench.program()))
+        await engine.checkpoint(one, image)
+        await bench.ask(await engine.restore(two, bench.program(), image), "/exit?7")
+        assert await until_seen(engine, two, Ended) == Ended(7)
+
+    async def test_a_severed_connection_that_the_job_keeps(self, bench: Bench) -> None:
+        """Dead, but bound to the old address: the restore needs that address on the loopback."""
+        engine, one = await bench.engine(), bench.placement()
+        running = await engine.start(one, bench.program())
+        await bench.ask(running)
+        server = await asyncio.start_server(lambda *_: asyncio.sleep(0), "0.0.0.0", 0)
+        port = server.sockets[0].getsockname()[1]
+        bridge = str(_first(running.address))
+        for turn in range(2, 5):
+            await bench.ask(running, f"/dial?{bridge}:{port}")
+            image, two = bench.image(), bench.placement()
+            await engine.checkpoint(one, image)
+            running, one = await engine.restore(two, bench.program(), image), two
+            assert await bench.ask(running) == str(turn)
+        server.close()
+
+    async def test_connections_from_outside_are_reset_and_inner_ones_kept(self, bench: Bench) -> None:
+        engine, one, two, image = await bench.engine(), bench.placement(), bench.placement(), bench.image()
+        running = await engine.start(one, bench.program())
+        await bench.ask(running)
+        await bench.ask(running, f"/dial?127.0.0.1:{bench.port}")
+        netns = _netns(bench.folder)
+        reader, writer = await asyncio.open_connection(running.address, bench.port)
+        async with closing(writer):
+            await engine.sever(one)
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+        inner = _output("nsenter", f"--net={netns}", "ss", "-Htn", "state", "established")
+        assert inner.count("127.0.0.1") == 4
+        await engine.checkpoint(one, image)
+        await bench.ask(await engine.restore(two, bench.program(), image))
+        inner = _output("nsenter", f"--net={_netns(bench.folder)}", "ss", "-Htn", "state", "established")
+        assert inner.count("127.0.0.1") == 4
+
+    async def test_capsules_do_not_reach_each_other(self, bench: Bench) -> None:
+        engine, one, two = await bench.engine(), bench.placement(), bench.placement()
+        mine, theirs = await engine.start(one, bench.program()), await engine.start(two, bench.program())
+        await bench.ask(mine), await bench.ask(theirs)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await bench.ask(mine, f"/dial?{theirs.address}:{bench.port}")
+
+    async def test_two_engines_at_once(self, bench: Bench, tmp_path: Path) -> None:
+        (tmp_path / "other").mkdir()
+        other = make(tmp_path / "other/state")
+        await other.open()
+        engine, one = await bench.engine(), PlacementId("same")
+        mine, theirs = await asyncio.gather(engine.start(one, bench.program()), other.start(one, bench.program()))
+        assert _first(mine.address) != _first(theirs.address)
+        assert [await bench.ask(mine), await bench.ask(theirs)] == ["1", "1"]
+        await other.stop(one, 5)
+        await other.close()
+        nothing_left(tmp_path / "other") if not processes(tmp_path / "other") else pytest.fail("left behind")
+        assert await bench.ask(mine) == "2"
+
+    async def test_too_little_room(self, bench: Bench) -> None:
+        """A disk of 1 MiB, really."""
+        engine, one = await bench.engine(), bench.placement()
+        running = await engine.start(one, bench.program())
+        await bench.ask(running)
+        disk = bench.folder / "disk"
+        disk.mkdir()
+        _output("mount", "-t", "tmpfs", "-o", "size=1m", "floatgate-test", str(disk))
+        try:
+            with pytest.raises(CheckpointFailed, match="too little room"):
+                await engine.checkpoint(one, disk / "image")
+            assert list(disk.iterdir()) == []
+        finally:
+            _output("umount", str(disk))
+        assert await bench.ask(running) == "2"
+
+    async def test_the_opcenter_is_killed_while_it_saves(self, bench: Bench) -> None:
+        """SIGKILL in the middle of a dump: the dump goes on without it, and the next OpCenter finds the image."""
+        engine, one, image = await bench.engine(), bench.placement(), bench.image()
+        await bench.ask(await engine.start(one, bench.program()))
+        script = (
+            "import asyncio, sys; from pathlib import Path; from tests.engines.test_capsules import make\n"
+            "async def main():\n"
+            "    engine = make(Path(sys.argv[1])); await engine.open()\n"
+            "    await engine.checkpoint(sys.argv[2], Path(sys.argv[3]))\n"
+            "asyncio.run(main())"
+        )
+        words = [sys.executable, "-c", script, str(bench.folder / "state"), one, str(image)]
+        with (bench.folder / "opcenter.log").open("w") as log:
+            opcenter = subprocess.Popen(words, stdout=log, stderr=log)
+
+        async def dumping() -> bool:
+            return (image / "dump.log").exists()
+
+        try:
+            await until(dumping)
+        finally:
+            opcenter.send_signal(signal.SIGKILL)
+            opcenter.wait()
+        second = await bench.engine()
+
+        async def settled() -> bool:
+            return second.known() == [] and second.image(image) is ImageState.COMPLETE
+
+        await until(settled)
+        assert await second.look(one) == Absent()
+        assert await bench.ask(await second.restore(bench.placement(), bench.program(), image)) == "2"
+
+    async def test_the_opcenter_is_killed_after_the_record(self, bench: Bench) -> None:
+        """The intent was saved and nothing came of it: the checkpoint never began, the job runs."""
+        engine, one, image = await bench.engine(), bench.placement(), bench.image()
+        running = await engine.start(one, bench.program())
+        engine._records.checkpointing(engine._records.get(one), image)
+        second = await bench.engine()
+        assert await second.look(one) == running
+        assert await bench.ask(running) == "1"
+
+    async def test_its_keeper_is_killed(self, bench: Bench) -> None:
+        """The program goes on; only its exit status will be lost."""
+        engine, one = await bench.engine(), bench.placement()
+        running = await engine.start(one, bench.program())
+        await bench.ask(running)
+        engine._records.run(engine._records.get(one).run).keeper().kill(signal.SIGKILL)
+        assert await bench.ask(running) == "2"
+        assert await engine.look(one) == running
+        await bench.ask(running, "/exit?3")
+        assert await until_seen(engine, one, Ended) == Ended(None)
+
+
+async def test_the_way_out(bench: Bench, tmp_path: Path) -> None:
+    """A job reaches a machine beyond the host, by masquerade; that machine cannot open a connection to the job."""
+    world = f"fgw{os.getpid() % 10000}"
+    _output("ip", "netns", "add", world)
+    try:
+        _output("ip", "link", "add", world, "type", "veth", "peer", "name", "eth0", "netns", world)
+        _output("ip", "address", "add", "10.63.255.1/30", "dev", world)
+        _output("ip", "link", "set", world, "up")
+        inside = ("ip", "-n", world)
+        _output(*inside, "address", "add", "10.63.255.2/30", "dev", "eth0")
+        _output(*inside, "link", "set", "eth0", "up")
+        _output(*inside, "route", "add", "default", "via", "10.63.255.1")
+        serve = [sys.executable, "-m", "http.server", "8000", "--directory", str(tmp_path)]
+        server = subprocess.Popen(["nsenter", f"--net=/run/netns/{world}", *serve], stderr=subprocess.DEVNULL)
+        try:
+            await ask("10.63.255.2", 8000)
+            engine, one = await bench.engine(), bench.placement()
+            running = await engine.start(one, bench.program())
+            assert await bench.ask(running, "/dial?10.63.255.2:8000")
+            dial = f"import socket; socket.create_connection(({running.address!r}, {bench.port}), timeout=1)"
+            refused = subprocess.run(["nsenter", f"--net=/run/netns/{world}", sys.executable, "-c", dial],
+                                     stderr=subprocess.DEVNULL, check=False)  # fmt: skip
+            assert refused.returncode != 0
+        finally:
+            server.kill()
+            server.wait()
+    finally:
+        _output("ip", "netns", "del", world)
+
+
+def _first(address: str) -> str:
+    """The host's own address on the bridge of this capsule."""
+    import ipaddress
+
+    return str(ipaddress.ip_interface(f"{address}/20").network[1])
+
+
+def _netns(folder: Path) -> Path:
+    return next(Path("/run/netns").glob(f"fg{tag(folder / 'state')}-*"))
+
+
+def _output(*words: str) -> str:
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,114 @@
+"""The plain engine: the contract, and what is its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.engines.base import ImageState, Program, Running
+from gateway.engines.local import Plain, local_engine
+from gateway.engines.local.machine import examine
+from tests.engines.bench import Bench, ask, processes, until
+from tests.engines.contract import Contract
+
+
+@contextlib.asynccontextmanager
+async def _fails(engine: Any, running: Running, image: Path) -> AsyncIterator[None]:
+    image.write_text("a file where the folder should be")
+    yield
+    image.unlink()
+
+
+@contextlib.asynccontextmanager
+async def _fails_to_restore(engine: Any, program: Program) -> AsyncIterator[Program]:
+    yield replace(program, cwd=program.cwd / "not there")
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    found = examine()
+    one = Bench(tmp_path, lambda: Plain(tmp_path / "state", found), _fails, _fails_to_restore)
+    yield one
+    await one.clean()
+    assert processes(tmp_path) == []
+    assert list((tmp_path / "state/placements").iterdir()) == []
+    assert list((tmp_path / "state/runs").iterdir()) == []
+
+
+class TestPlain(Contract):
+    """The contract."""
+
+    async def test_a_child_with_its_own_session_is_frozen_and_ends_with_it(self, bench: Bench) -> None:
+        """A Jupyter kernel has a session of its own."""
+        engine, one, two, image = await bench.engine(), bench.placement(), bench.placement(), bench.image()
+        child = int(await bench.ask(await engine.start(one, bench.program()), "/child"))
+        await engine.checkpoint(one, image)
+        assert _state(child) == "T"
+        running = await engine.restore(two, bench.program(), image)
+        assert _state(child) != "T"
+        await bench.ask(running, "/exit?0")
+
+        async def gone() -> bool:
+            return not Path(f"/proc/{child}").exists()
+
+        await until(gone)
+
+    async def test_a_frozen_job_outlives_the_opcenter(self, bench: Bench) -> None:
+        engine, one, image = await bench.engine(), bench.placement(), bench.image()
+        await bench.ask(await engine.start(one, bench.program()))
+        await engine.checkpoint(one, image)
+        again = await bench.engine()
+        assert again.image(image) is ImageState.COMPLETE
+        assert await bench.ask(await again.restore(bench.placement(), bench.program(), image)) == "2"
+
+    async def test_a_forwarder_that_died_is_put_back(self, bench: Bench) -> None:
+        engine, one = await bench.engine(), bench.placement()
+        running = await engine.start(one, bench.program())
+        await bench.ask(running)
+        fronts = [
+            int(path.name) for path in Path("/proc").glob("[0-9]*") if _is_front(path, bench.folder, bench.port)
+        ]
+        assert len(fronts) == 1
+        os.kill(fronts[0], 9)
+
+        async def dead() -> bool:
+            return not _is_front(Path(f"/proc/{fronts[0]}"), bench.folder, bench.port)
+
+        await until(dead)
+        await bench.engine()
+        assert await bench.ask(running) == "2"
+
+    async def test_two_engines_at_once(self, bench: Bench, tmp_path: Path) -> None:
+        other = Plain(tmp_path / "other", examine())
+        await other.open()
+        engine, one = await bench.engine(), bench.placement()
+        mine = await engine.start(one, bench.program())
+        theirs = await other.start(one, bench.program())
+        assert [await ask(who.address, bench.port) for who in (mine, theirs)] == ["1", "1"]
+        await other.stop(one, 5)
+        await other.close()
+        assert await bench.ask(mine) == "2"
+
+
+def test_plain_by_order(tmp_path: Path) -> None:
+    engine = local_engine(tmp_path, environ={"FLOATGATE_ENGINE": "plain"})
+    assert isinstance(engine, Plain)
+    assert engine.capabilities().real is False
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def _is_front(path: Path, folder: Path, port: int) -> bool:
+    try:
+        words = (path / "cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return False
+    return any(word.endswith("local/front.py") for word in words) and str(port) in words
