@@ -22,12 +22,16 @@ class Timeouts:
     """From a request's arrival at a held gate until its 503: longer than the slowest move seen (200 s)."""
     drain: float = 10.0
     """From `held` until requests still inside are cut: an ordinary answer takes less; a long poll is replayed."""
+    drain_replayable: float = 0.5
+    """The same for requests that may be sent again and have no answer yet (long polls): cut soon, sent again later."""
     barrier: float = 5.0
     """From a WebSocket's barrier ping until its pong: what was sent before the ping was read by then."""
     close: float = 3.0
     """From our Close frame until the peer's: then the connection is reset."""
     dial: float = 5.0
     """From connect() until the socket is open, each try: one SYN retransmission and a little."""
+    unreachable: float = 30.0
+    """From a refused dial at an open gate until 503: the OpCenter has noticed a lost host by then and holds the gate."""
     redial: float = 120.0
     """From `open` until a server that does not accept is given up, WebSockets are then closed with 1012."""
     redial_pause: float = 0.05
@@ -52,6 +56,8 @@ class Timeouts:
     """WebSocket heartbeat between gateway and OpCenter: a lost peer is noticed within twice this."""
     worker_exit: float = 10.0
     """From the order to end until a worker is killed."""
+    worker_pause: float = 0.2
+    """From a worker's unexpected end until its successor starts: one that fails at once does not spin."""
     start: float = 300.0
     """From a program's start until its port accepts: JupyterLab with many extensions takes a minute."""
     stop_grace: float = 10.0

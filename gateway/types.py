@@ -84,7 +84,7 @@ class GateState(enum.StrEnum):
 
     OPEN = "open"  # forward to `address`
     HELD = "held"  # let them wait: the job moves, starts, or comes back
-    SUSPENDED = "suspended"  # refuse; a navigation gets the page with Resume
+    SUSPENDED = "suspended"  # as HELD, and a navigation gets the page with Resume
     ENDED = "ended"  # refuse; a navigation gets the page that says why
 
 

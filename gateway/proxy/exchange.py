@@ -1,0 +1,317 @@
+"""One request from first byte to last. Start reading here.
+
+    admit        is it HTTP that may pass at all?
+    own          `/.gw/…` is the gateway's: loader, public state
+    gate         go on, wait, or be told why not (a navigation gets a page)
+    send         the head, edited by headers.py; the body as it comes
+    answer       the job's head, then its body as it comes; one tag into a document
+    again?       replay.py says whether a lost request may be sent once more
+
+A WebSocket handshake takes the same way until the job has said 101; then a relay has both connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+
+import structlog
+from aiohttp import ClientError, web
+from aiohttp.web_exceptions import HTTPException
+
+from gateway.config import Config
+from gateway.errors import Outcome
+from gateway.types import GateState
+from widget.assets import loader
+
+from . import cookies, headers, inject, own, replay
+from .body import Body, BodyTimeout
+from .deliver import Delivery
+from .gate import Gate, Refused
+from .handshake import is_websocket, open_relay
+from .headers import RawHeaders, Visit
+from .listener import BrowserConnection
+from .reply import ClientGone, Reply
+from .upstream import Answer, BadAnswer, Connection, Lost, Unreachable
+
+log = structlog.get_logger()
+
+
+class _Next(enum.Enum):
+    """What follows an attempt."""
+
+    DONE = "done"
+    AGAIN = "again"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What an exchange knows of the port it came in by."""
+
+    gate: Gate
+    config: Config
+    control_port: int
+    names: frozenset[str]
+    """Host names, besides IPs and localhost, that this gateway answers to."""
+
+
+class Exchange:
+    """One request. Made for it, used once."""
+
+    def __init__(self, request: web.BaseRequest, door: Door) -> None:
+        self.request, self.door, self.gate = request, door, door.gate
+        self.method = request.method.encode()
+        self.target = request.raw_path.encode("utf-8", "surrogateescape")
+        self.came: RawHeaders = list(request.raw_headers)
+        self.reply: Reply = Reply(request, door.config.timeouts.write_idle)
+        self.body = Body(request, door.config.timeouts, door.config.limits)
+        self._connection: Connection | None = None
+        self._first_refusal: float | None = None
+
+    # The story
+
+    async def run(self) -> web.StreamResponse:
+        """Answer the request. CancelledError means that the client has left."""
+        try:
+            refusal = self._admit()
+            if refusal is not None:
+                return await self._refuse(refusal)
+            if own.is_ours(self.target):
+                return await own.answer(self)
+            while await self._pass() is _Next.AGAIN:
+                pass
+        except ClientGone:
+            self.reply.cut()
+        except (ClientError, HTTPException) as error:  # aiohttp: the client's body was cut or is not HTTP
+            log.info("request broken", job=self.gate.listener.job, why=type(error).__name__)
+            return await self._refuse(Outcome.BAD_REQUEST)
+        finally:
+            self._drop_connection()
+        return self.reply
+
+    async def _pass(self) -> _Next:
+        if self.navigation and self.gate.listener.gate is not GateState.OPEN:
+            return await self._show_page(_PAGE_OUTCOME[self.gate.listener.gate])
+        async with self.gate.passage(self) as answer:
+            if isinstance(answer, Refused):
+                await self._refuse(answer.outcome)
+                return _Next.DONE
+            try:
+                return await self._attempt()
+            except Unreachable as error:
+                return await self._not_reached(error)
+            except Lost as error:
+                return await self._lost(error)
+            except BadAnswer as error:
+                return await self._bad_answer(error)
+            except BodyTimeout:
+                await self._refuse(Outcome.BODY_TIMEOUT)
+                return _Next.DONE
+
+    async def _attempt(self) -> _Next:
+        connection = self._connection = await self.gate.connection(fresh=self._wants_fresh())
+        connection.begin(self.method)
+        connection.write(self.head)
+        if is_websocket(self):
+            return await self._upgrade(connection)
+        sender = asyncio.create_task(self.body.send(connection)) if self.body.present else None
+        try:
+            answer = await self._final_head(connection, sender)
+            await Delivery(self, answer, connection).run()
+        finally:
+            if sender is not None:
+                sent = sender.done() and not sender.cancelled() and sender.exception() is None
+                sender.cancel()
+                with suppress(BaseException):  # its failure was raised above, or no longer matters
+                    await sender
+        self._connection = None
+        if sender is None or sent:
+            self.gate.pool.put(connection)
+        else:
+            connection.abort("the answer came before the request was complete")
+            self.reply.cut()
+        return _Next.DONE
+
+    async def _final_head(self, connection: Connection, sender: asyncio.Task[None] | None) -> Answer:
+        """Interim answers go on at once. A body that cannot be sent ends the wait."""
+        while True:
+            answer = await _first(connection, sender)
+            if answer.status >= 200:
+                return answer
+            if answer.status == 101:
+                raise BadAnswer("a 101 that nobody asked for")
+            if answer.status != 100:  # ours has been sent, if the client wanted one
+                self.reply.interim(answer.status, answer.reason, headers.for_browser(answer.headers, self.visit))
+
+    async def _upgrade(self, connection: Connection) -> _Next:
+        answer = await connection.head()
+        while 100 <= answer.status < 200 and answer.status != 101:
+            answer = await connection.head()
+        if answer.status == 101:
+            self._connection = None
+            self.reply = open_relay(self, connection, answer)
+            return _Next.DONE
+        await Delivery(self, answer, connection).run()  # the job's refusal is the browser's
+        self._connection = None
+        self.gate.pool.put(connection)
+        return _Next.DONE
+
+    # What went wrong
+
+    async def _not_reached(self, error: Unreachable) -> _Next:
+        """Nothing was sent: try again, for as long as the OpCenter needs to see that a host is gone."""
+        loop = asyncio.get_running_loop()
+        if self._first_refusal is None:
+            self._first_refusal = loop.time()
+            log.warning("job unreachable", job=self.gate.listener.job, why=str(error))
+        self.gate.lost()
+        if loop.time() - self._first_refusal > self.door.config.timeouts.unreachable:
+            return await self._fail(Outcome.UNREACHABLE)
+        await asyncio.sleep(self.door.config.timeouts.redial_pause)
+        return _Next.AGAIN
+
+    async def _lost(self, error: Lost) -> _Next:
+        if self.reply.begun:
+            log.warning("answer cut short", job=self.gate.listener.job, why=str(error))
+            self.reply.cut()
+            return _Next.DONE
+        if self.replayable:
+            self._drop_connection()
+            return _Next.AGAIN
+        log.warning("request lost", job=self.gate.listener.job, method=self.request.method, why=str(error))
+        return await self._fail(Outcome.LOST)
+
+    async def _bad_answer(self, error: BadAnswer) -> _Next:
+        log.warning("bad answer", job=self.gate.listener.job, why=str(error))
+        if self.reply.begun:
+            self.reply.cut()
+            return _Next.DONE
+        return await self._fail(Outcome.BAD_ANSWER)
+
+    async def _fail(self, outcome: Outcome) -> _Next:
+        if self.navigation:
+            return await self._show_page(outcome)
+        await self._refuse(outcome)
+        return _Next.DONE
+
+    async def _show_page(self, outcome: Outcome) -> _Next:
+        await own.show_page(self, outcome)
+        return _Next.DONE
+
+    async def _refuse(self, outcome: Outcome) -> web.StreamResponse:
+        if self.reply.begun:
+            self.reply.cut()
+            return self.reply
+        return await own.refuse(self, outcome)
+
+    # What the gate asks
+
+    @property
+    def replayable(self) -> bool:
+        """It may be sent again now: nothing was answered, and a second time does no harm."""
+        connection = self._connection
+        if self.reply.begun or (connection is not None and connection.answered):
+            return False
+        sent = connection is not None and connection.sent > 0
+        return not sent or replay.may_repeat(self.method, self.target, self.body.start, self.body.replayable)
+
+    def cut(self) -> None:
+        """Give the job's side up: the job moves."""
+        if self._connection is not None:
+            self._connection.abort("the job moves")
+
+    # Details
+
+    @property
+    def host(self) -> bytes:
+        """The Host header as it came."""
+        found = headers.values(self.came, b"host")
+        return found[0] if found else b""
+
+    @property
+    def client(self) -> BrowserConnection:
+        """The connection it came by."""
+        protocol = self.request.protocol
+        assert isinstance(protocol, BrowserConnection)
+        return protocol
+
+    @property
+    def visit(self) -> Visit:
+        """Who asks."""
+        listener = self.gate.listener
+        prefix = cookies.prefix(listener.port, listener.job)
+        return Visit(self.client.client, "http", self.host, prefix)
+
+    @property
+    def form(self) -> bytes:
+        """Names what we make of a document: part of its ETag, so that no cache mixes forms up."""
+        asset = loader(self.gate.listener.job, self.door.control_port)
+        return asset.etag.strip('"').encode()
+
+    @property
+    def navigation(self) -> bool:
+        """A person's browser opens a page: it is given pages, not a bare 503."""
+        return inject.may_inject_request(self.method, self.target, self.came)
+
+    def _admit(self) -> Outcome | None:
+        """What may not pass gets its answer here; aiohttp's parser has refused the rest already."""
+        if self.method in (b"CONNECT", b"TRACE"):
+            return Outcome.NO_TUNNELS
+        hosts = headers.values(self.came, b"host")
+        if len(hosts) != 1 or not headers.well_formed_host(hosts[0]) or not headers.well_formed_target(self.target):
+            return Outcome.BAD_REQUEST
+        if not headers.served_host(hosts[0], self.door.names):
+            return Outcome.WRONG_HOST
+        codings = headers.values(self.came, b"transfer-encoding")
+        if codings and [coding.strip().lower() for coding in codings] != [b"chunked"]:
+            return Outcome.BAD_CODING
+        return None
+
+    @cached_property
+    def head(self) -> bytes:
+        """The request's head as the job gets it."""
+        return headers.request_head(self.method, self.target, self._out())
+
+    def _out(self) -> RawHeaders:
+        came = inject.request_edits(self.came, self.form) if self.navigation else self.came
+        out = headers.for_job(came, self.target, self.visit, upgrade=is_websocket(self))
+        return [*out, (b"Transfer-Encoding", b"chunked")] if self.body.chunked else out
+
+    def _wants_fresh(self) -> bool:
+        """A pooled connection may just be closing: only for what may be sent again if it is (RFC 9112 §9.3.1)."""
+        return self.method not in (b"GET", b"HEAD") or is_websocket(self)
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.abort("dropped")
+            self._connection = None
+
+
+_PAGE_OUTCOME = {
+    GateState.HELD: Outcome.MOVING,
+    GateState.SUSPENDED: Outcome.SUSPENDED,
+    GateState.ENDED: Outcome.ENDED,
+}
+
+
+async def _first(connection: Connection, sender: asyncio.Task[None] | None) -> Answer:
+    """The next head, or the sender's failure if that comes first."""
+    if sender is None or sender.done():
+        _raise_failure(sender)
+        return await connection.head()
+    head = asyncio.create_task(connection.head())
+    try:
+        await asyncio.wait({head, sender}, return_when=asyncio.FIRST_COMPLETED)
+        if not head.done():
+            _raise_failure(sender)
+        return await head
+    finally:
+        head.cancel()
+
+
+def _raise_failure(sender: asyncio.Task[None] | None) -> None:
+    if sender is not None and sender.done() and not sender.cancelled() and sender.exception() is not None:
+        sender.result()

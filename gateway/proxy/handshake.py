@@ -1,0 +1,63 @@
+"""WebSocket handshakes: which requests are one, what a move means for them, and the birth of a relay."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gateway.types import WebSocketPolicy
+
+from .headers import answer_head, for_browser, values
+from .relay import Relay, Resume, subprotocol
+from .reply import HandedOver
+from .upstream import Answer, Connection
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+# Jupyter's, whatever the base URL. Kernels replay by session id, terminals their last output, events their stream.
+_GO_ON = re.compile(rb"/api/(?:kernels/[^/?]+/channels|events/subscribe)(?:\?|$)")
+_TERMINAL = re.compile(rb"/terminals/websocket/[^/?]+(?:\?|$)")
+
+
+def is_websocket(exchange: Exchange) -> bool:
+    """RFC 6455 §4.1: a GET of HTTP/1.1 that asks for exactly this upgrade."""
+    came = exchange.came
+    upgrades = b",".join(values(came, b"upgrade")).strip().lower()
+    connection = b",".join(values(came, b"connection")).lower()
+    asked = b"upgrade" in {token.strip() for token in connection.split(b",")}
+    return exchange.method == b"GET" and upgrades == b"websocket" and asked and not exchange.body.present
+
+
+def resume_for(policy: WebSocketPolicy, target: bytes) -> Resume:
+    """What a new connection to the job would mean."""
+    if policy is WebSocketPolicy.RESUME:
+        return Resume.AS_IT_IS
+    if policy is WebSocketPolicy.JUPYTER and _GO_ON.search(target):
+        return Resume.AS_IT_IS
+    if policy is WebSocketPolicy.JUPYTER and _TERMINAL.search(target):
+        return Resume.TERMINAL
+    return Resume.COME_BACK
+
+
+def open_relay(exchange: Exchange, connection: Connection, answer: Answer) -> HandedOver:
+    """The job said 101: say so to the browser, and give both connections to a relay."""
+    door, client = exchange.door, exchange.client
+    lines = [*for_browser(answer.headers, exchange.visit), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
+    done = HandedOver(exchange.request)
+    job, from_job = connection.take()
+    browser, from_browser = client.hand_over()
+    browser.write(answer_head(101, answer.reason or b"Switching Protocols", lines))
+    relay = Relay(
+        exchange.gate,
+        path=exchange.target.partition(b"?")[0],
+        head=request_head(
+            b"GET", exchange.target, for_job(exchange.came, exchange.target, exchange.visit, upgrade=True)
+        ),
+        subprotocol=subprotocol(answer.headers),
+        resume=resume_for(exchange.gate.listener.websocket, exchange.target),
+        timeouts=door.config.timeouts,
+        limits=door.config.limits,
+    )
+    relay.start(browser, from_browser, job, from_job, client.left)
+    return done

@@ -1,0 +1,161 @@
+"""One port: accept, rules, limits, and the way from a connection to its exchanges.
+
+aiohttp's own protocol serves the connection; this subclass adds what it lacks: the security groups' rules, a limit
+on connections, a deadline for a whole request head however slowly it drips, and the handing over to a relay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, cast
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.config import Limits, Timeouts
+from gateway.types import Rule
+
+if TYPE_CHECKING:
+    from aiohttp.web_request import BaseRequest
+
+Handler = Callable[["BaseRequest"], Awaitable[web.StreamResponse]]
+
+
+class Guard:
+    """Who may connect: the rules of the gateway's security groups, replaced whole at each change."""
+
+    def __init__(self) -> None:
+        self._rules: list[tuple[int, int, ipaddress.IPv4Network | ipaddress.IPv6Network]] = []
+
+    def set(self, rules: tuple[Rule, ...]) -> None:
+        """New rules; they hold for connections accepted from now on."""
+        self._rules = [
+            (rule.port_min, rule.port_max, ipaddress.ip_network(rule.source, strict=False)) for rule in rules
+        ]
+
+    def allows(self, client: str, port: int) -> bool:
+        """Whether a rule lets this IP connect to this port."""
+        address = ipaddress.ip_address(client.partition("%")[0])
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return any(low <= port <= high and address in network for low, high, network in self._rules)
+
+
+class BrowserConnection(RequestHandler):
+    """A browser's connection to one port."""
+
+    __slots__ = ("_head_timer", "_listener", "client")
+
+    def __init__(self, listener: Listener, manager: web.Server, loop: asyncio.AbstractEventLoop) -> None:
+        limits, timeouts = listener.limits, listener.timeouts
+        super().__init__(
+            manager,
+            loop=loop,
+            keepalive_timeout=timeouts.keep_alive,
+            access_log=None,  # type: ignore[arg-type]  # aiohttp's hint forbids what its code handles
+            max_line_size=limits.target,
+            max_headers=limits.header_count,
+            max_field_size=limits.head,
+            auto_decompress=False,
+        )
+        self._listener = listener
+        self._head_timer: asyncio.TimerHandle | None = None
+        self.client = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = transport.get_extra_info("peername")
+        self.client = peer[0] if peer else ""
+        super().connection_made(transport)
+        if not self._listener.admit(self):
+            self.force_close()
+            return
+        self._expect_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._head_came()
+        self._listener.gone(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        before = self._request_count
+        super().data_received(data)
+        if self._request_count != before or self._current_request is not None:
+            self._head_came()
+        elif self._head_timer is None and not self._upgraded:
+            self._expect_head()
+
+    def _expect_head(self) -> None:
+        self._head_timer = self._loop.call_later(self._listener.timeouts.head, self._head_is_late)
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._current_request is None:
+            self.force_close()
+
+    def hand_over(self) -> tuple[asyncio.Transport, bytes]:
+        """The transport and what came behind the handshake. aiohttp has done with this connection."""
+        transport = cast(asyncio.Transport, self.transport)
+        rest, self._message_tail = self._message_tail, b""
+        if self._keepalive_handle is not None:
+            self._keepalive_handle.cancel()
+            self._keepalive_handle = None
+        self._head_came()
+        self.transport = None
+        self._parser = None
+        if self._manager is not None:
+            self._manager.connection_lost(self, None)
+            self._manager = None
+        return transport, rest
+
+    def left(self) -> None:
+        """The relay that had the connection has ended."""
+        self._listener.gone(self)
+
+
+class Listener:
+    """A listening socket and the connections that came by it."""
+
+    def __init__(self, port: int, handler: Handler, guard: Guard, timeouts: Timeouts, limits: Limits) -> None:
+        self.port = port
+        self.timeouts, self.limits = timeouts, limits
+        self._guard = guard
+        self._manager = web.Server(handler, handler_cancellation=True, access_log=None)
+        self._server: asyncio.Server | None = None
+        self._connections: set[BrowserConnection] = set()
+
+    @property
+    def clients(self) -> set[str]:
+        """IPs of the browsers that are connected now; WebSockets are counted by their gate."""
+        return {one.client for one in self._connections}
+
+    async def open(self, sock: socket.socket) -> None:
+        """Accept on a socket that listens already."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: BrowserConnection(self, self._manager, loop), sock=sock)
+
+    async def close(self, patience: float) -> None:
+        """Accept no more, let answers under way finish for `patience` seconds, then cut them."""
+        if self._server is not None:
+            self._server.close()
+        await self._manager.shutdown(patience)
+
+    def admit(self, connection: BrowserConnection) -> bool:
+        """Whether it may stay."""
+        if len(self._connections) >= self.limits.connections_per_listener:
+            return False
+        if not connection.client or not self._guard.allows(connection.client, self.port):
+            return False
+        self._connections.add(connection)
+        return True
+
+    def gone(self, connection: BrowserConnection) -> None:
+        """It is closed, or a relay's."""
+        self._connections.discard(connection)

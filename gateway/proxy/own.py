@@ -1,0 +1,106 @@
+"""What the gateway answers itself on a job's port: the loader, the public state, pages and refusals."""
+
+from __future__ import annotations
+
+import http
+import json
+import time
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import web
+
+from gateway.errors import Outcome
+from widget.assets import loader
+
+from .headers import RawHeaders, values
+from .pages import page
+from .reply import Form
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+log = structlog.get_logger()
+
+_PREFIX = b"/.gw/"
+_NO_STORE = [(b"Cache-Control", b"no-store"), (b"X-Content-Type-Options", b"nosniff")]
+
+
+def is_ours(target: bytes) -> bool:
+    """`/.gw/…` never reaches a job."""
+    return target.startswith(_PREFIX)
+
+
+async def answer(exchange: Exchange) -> web.StreamResponse:
+    """The loader, the public state, or 404."""
+    listener = exchange.gate.listener
+    path = exchange.target.partition(b"?")[0].decode("latin-1")
+    asset = loader(listener.job, exchange.door.control_port)
+    if path == asset.path:
+        lines = [
+            (b"Content-Type", asset.content_type.encode()),
+            (b"Cache-Control", b"public, max-age=31536000, immutable"),
+            (b"ETag", asset.etag.encode()),
+            (b"Cross-Origin-Resource-Policy", b"same-origin"),
+            (b"X-Content-Type-Options", b"nosniff"),
+        ]
+        return await write(exchange, 200, lines, asset.body)
+    if path == "/.gw/state":
+        return await write(exchange, 200, _JSON, _state(exchange))
+    return await write(exchange, 404, _JSON, b'{"message": "The gateway has nothing at this address."}')
+
+
+_JSON = [(b"Content-Type", b"application/json"), *_NO_STORE]
+
+
+def _state(exchange: Exchange) -> bytes:
+    """Public: nothing here that a page of the job may not know."""
+    listener = exchange.gate.listener
+    open_now = exchange.gate.is_open
+    doc = {
+        "status": listener.status,
+        "step": listener.step,
+        "since": listener.since,
+        "now": int(time.time() * 1000),
+        "gate": listener.gate,
+        "open": open_now,
+        "typical": listener.typical_seconds,
+    }
+    return json.dumps(doc).encode()
+
+
+async def refuse(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
+    """A short answer for programs: JSON, since Jupyter's and RStudio's clients look for a message there."""
+    listener = exchange.gate.listener
+    getattr(log, outcome.level)("refused", job=listener.job, outcome=outcome.name, method=exchange.request.method)
+    lines: RawHeaders = [*_JSON, (b"X-Floatgate-Outcome", outcome.name.encode())]
+    if outcome.retry_after is not None:
+        lines.append((b"Retry-After", b"%d" % outcome.retry_after))
+    doc = {"message": outcome.sentence, "reason": outcome.name, "job": listener.job, "status": listener.status}
+    return await write(exchange, outcome.status, lines, json.dumps(doc).encode())
+
+
+async def show_page(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
+    """A page for a person."""
+    host = exchange.host.decode("latin-1")
+    name = host[: host.index("]") + 1] if host.startswith("[") else host.rsplit(":", 1)[0]
+    made = page(exchange.gate.listener, outcome, scheme="http", host=name, control_port=exchange.door.control_port)
+    return await write(exchange, made.status, made.headers, made.body)
+
+
+async def write(exchange: Exchange, status: int, lines: RawHeaders, body: bytes) -> web.StreamResponse:
+    """A whole answer of ours. A request whose body nobody read ends its connection."""
+    reply = exchange.reply
+    if exchange.body.present and not exchange.request.content.at_eof():
+        reply._keep_alive = False
+    if not values(lines, b"date"):
+        lines = [*lines, (b"Date", formatdate(usegmt=True).encode())]
+    head_only = exchange.method == b"HEAD"
+    reason = http.HTTPStatus(status).phrase.encode()
+    lines = [*lines, (b"Content-Length", b"%d" % len(body))]
+    reply.begin(status, reason, lines, Form.NONE if head_only else Form.DECLARED)
+    if not head_only:
+        await reply.send(body)
+    await reply.finish()
+    return reply

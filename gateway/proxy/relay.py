@@ -1,0 +1,435 @@
+"""One WebSocket: the browser's connection stays, the job's comes and goes.
+
+              park()                 pong of the barrier, close            revive()
+    LIVE ───────────────► PARKING ───────────────────────────► PARKED ───────────────► LIVE
+      │ the job's side is lost ─────────────────────────────────▲  │ cannot go on
+      │ either side closes                                         ▼
+      └──────────────────────────────► CLOSING ─────────────────► DONE
+
+Laws
+ 1. In LIVE bytes pass as they came; only frame boundaries are followed (frames.py).
+ 2. PARKING ends a message before it stops, then a ping goes to the job: its pong proves that all before was read.
+    Then the job's side is closed, and what it still sends goes to the browser.
+ 3. In PARKED the browser's frames wait in order, bounded; then its socket is not read: back-pressure, no loss.
+ 4. Nothing is dropped in silence. If a message was cut in two, or the barrier was not answered, the browser's
+    socket is closed with 1012 after the move, so that the client comes back and asks again. Never 1000 or 1001:
+    JupyterLab takes those for good. What a browser sent before it left in PARKED still goes to the job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from gateway.config import Limits, Timeouts
+
+from .frames import Control, Data, FrameError, Opcode, Piece, Scanner, close_frame, frame
+from .gate import Gate
+from .terminal import TerminalReplay
+from .upstream import Connection, UpstreamError
+
+log = structlog.get_logger()
+
+_BARRIER = b"floatgate barrier"
+SERVICE_RESTART = 1012  # RFC 6455's registry: clients come back
+PROTOCOL_ERROR = 1002
+_GOING_AWAY = 1001  # to the job only: our end of this connection goes away
+
+
+class _State(enum.Enum):
+    LIVE = "live"
+    PARKING = "parking"
+    PARKED = "parked"
+    CLOSING = "closing"
+    DONE = "done"
+
+
+class Resume(enum.Enum):
+    """What a new connection to the job means for this protocol."""
+
+    AS_IT_IS = "as it is"  # the server carries on: re-dial under the living socket
+    TERMINAL = "terminal"  # the same, and its replay is cut
+    COME_BACK = "come back"  # the peer keeps state per connection: the client must start anew
+
+
+class _Leg(asyncio.Protocol):
+    """One side's transport. The relay is told what happens; `stop`/`go` are its flow control."""
+
+    def __init__(self, relay: Relay, transport: asyncio.Transport) -> None:
+        self._relay = relay
+        self.transport = transport
+        self.lost = asyncio.Event()
+        self._held: set[str] = set()
+
+    def attach(self) -> None:
+        """From now on bytes come here."""
+        self.transport.set_protocol(self)
+        if self.transport.is_closing():
+            self.connection_lost(None)
+        else:
+            self.go("attach")
+
+    def stop(self, why: str) -> None:
+        """Do not read until every reason is gone."""
+        self._held.add(why)
+        self.transport.pause_reading()
+
+    def go(self, why: str) -> None:
+        """This reason is gone."""
+        self._held.discard(why)
+        if not self._held and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def send(self, data: bytes) -> None:
+        """Write, unless it is closing."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        self._relay.received(self, data)
+
+    def eof_received(self) -> bool | None:
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.lost.is_set():
+            self.lost.set()
+            self._relay.leg_lost(self)
+
+    def pause_writing(self) -> None:
+        self._relay.other(self, lambda leg: leg.stop("the other side is slow"))
+
+    def resume_writing(self) -> None:
+        self._relay.other(self, lambda leg: leg.go("the other side is slow"))
+
+
+class Relay:
+    """See the module's picture. `head` is the handshake as the job got it: it is sent again on each re-dial."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        *,
+        path: bytes,
+        head: bytes,
+        subprotocol: bytes | None,
+        resume: Resume,
+        timeouts: Timeouts,
+        limits: Limits,
+    ) -> None:
+        self.path = path
+        self.parked_at = 0.0
+        self.active_at = 0  # ms since the epoch of the browser's last bytes
+        self._gate, self._head, self._subprotocol, self._resume = gate, head, subprotocol, resume
+        self._timeouts, self._limits = timeouts, limits
+        self._state = _State.LIVE
+        self._up = Scanner(masked=True)
+        self._down = Scanner(masked=False)
+        self._terminal = TerminalReplay(limits.replay_terminal) if resume is Resume.TERMINAL else None
+        self._browser: _Leg | None = None
+        self._job: _Leg | None = None
+        self._waiting: list[bytes] = []
+        self._waiting_size = 0
+        self._broken = ""
+        self._settled = asyncio.Event()  # the browser's message under way has gone to the job
+        self._barrier = asyncio.Event()  # the job answered the barrier
+        self._task: asyncio.Task[object] | None = None
+        self._beat: asyncio.TimerHandle | None = None
+        self._ended: Callable[[], None] = lambda: None
+
+    # Life
+
+    def start(
+        self,
+        browser: asyncio.Transport,
+        from_browser: bytes,
+        job: asyncio.Transport,
+        from_job: bytes,
+        ended: Callable[[], None],
+    ) -> None:
+        """Both handshakes are done; the bytes are what came behind them. `ended` is called once, at the end."""
+        self._ended = ended
+        self._gate.relays.add(self)
+        self._browser, self._job = _Leg(self, browser), _Leg(self, job)
+        browser.set_write_buffer_limits(high=self._limits.high_water)
+        for leg, data in ((self._job, from_job), (self._browser, from_browser)):
+            if data:
+                self.received(leg, data)
+        for leg in (self._job, self._browser):
+            if leg is not None:
+                leg.attach()
+
+    async def park(self) -> None:
+        """Let go of the job, losing nothing. Idempotent."""
+        if self._state is not _State.LIVE or self._job is None:
+            return
+        self._state = _State.PARKING
+        job = self._job
+        if self._up.between_messages:
+            self._settled.set()
+        if not await self._within(self._timeouts.drain, self._settled, job):
+            self._broken = "a message was under way"
+        self._barrier.clear()
+        job.send(frame(Opcode.PING, _BARRIER, masked=True))
+        if not await self._within(self._timeouts.barrier, self._barrier, job):
+            self._broken = self._broken or "the job did not confirm what was sent"
+        job.send(close_frame(_GOING_AWAY, "", masked=True))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeouts.close):
+                await job.lost.wait()
+        job.transport.abort()
+        self._parked()
+
+    async def revive(self) -> bool:
+        """Dial again and let what waited go on; or close the browser's side with 1012."""
+        if self._state is not _State.PARKED:
+            return self._state is _State.LIVE
+        if self._broken or self._resume is Resume.COME_BACK:
+            self.end(SERVICE_RESTART, "the job has moved")
+            return False
+        try:
+            async with asyncio.timeout(self._timeouts.redial):
+                transport, rest = await self._redial()
+        except (UpstreamError, TimeoutError) as error:
+            log.warning("websocket not revived", path=self.path.decode("latin-1"), why=str(error))
+            self.end(SERVICE_RESTART, "the job has moved")
+            return False
+        self._live(transport, rest)
+        return True
+
+    def end(self, code: int, reason: str) -> None:
+        """Close both sides; the browser is told the code."""
+        if self._state is _State.DONE:
+            return
+        self._state = _State.CLOSING
+        self._stop_beat()
+        if self._job is not None:
+            self._job.send(close_frame(_GOING_AWAY, "", masked=True))
+            self._job.transport.close()
+        if self._browser is not None:
+            self._browser.send(close_frame(code, reason, masked=False))
+            self._browser.transport.close()
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._state is _State.DONE:
+            return
+        self._state = _State.DONE
+        self._stop_beat()
+        self._waiting.clear()
+        self._gate.relays.discard(self)
+        for event in (self._settled, self._barrier):
+            event.set()
+        self._ended()
+
+    def _parked(self) -> None:
+        if self._state in (_State.CLOSING, _State.DONE):
+            return
+        if not self._down.between_messages:
+            self._broken = self._broken or "the job's last message was cut in two"
+        self._state, self._job = _State.PARKED, None
+        self.parked_at = asyncio.get_running_loop().time()
+        self._settled.clear()
+        self._start_beat()
+        if self._resume is Resume.COME_BACK and self._browser is not None:
+            self._browser.stop("parked")  # what it sends now would be lost with the socket
+
+    def _live(self, transport: asyncio.Transport, rest: bytes) -> None:
+        if self._state is not _State.PARKED:
+            transport.abort()
+            return
+        self._stop_beat()
+        if self._browser is None:
+            transport.write(b"".join(self._waiting) + close_frame(_GOING_AWAY, "", masked=True))
+            transport.close()
+            self._finish()
+            return
+        self._down = Scanner(masked=False)
+        if self._terminal is not None:
+            self._terminal.redialled()
+        self._job = _Leg(self, transport)
+        self._state = _State.LIVE
+        for data in self._waiting:
+            self._job.send(data)
+        self._waiting.clear()
+        self._waiting_size = 0
+        if rest:
+            self.received(self._job, rest)
+        if self._job is not None:
+            self._job.attach()
+        self._browser.go("parked")
+
+    async def _redial(self) -> tuple[asyncio.Transport, bytes]:
+        """The same handshake on a new connection. Raises UpstreamError."""
+        connection: Connection = await self._gate.connection(fresh=True)
+        try:
+            connection.begin(b"GET")
+            connection.write(self._head)
+            answer = await connection.head()
+            while 100 <= answer.status < 200 and answer.status != 101:
+                answer = await connection.head()
+            if answer.status != 101:
+                raise UpstreamError(f"the handshake was answered with {answer.status}")
+            if subprotocol(answer.headers) != self._subprotocol:
+                raise UpstreamError("another subprotocol was chosen")
+            return connection.take()
+        except BaseException:
+            connection.abort("the handshake did not succeed")
+            raise
+
+    async def _within(self, seconds: float, event: asyncio.Event, job: _Leg) -> bool:
+        """Whether the event came, before the time was over or the job's side was lost."""
+        waits = {asyncio.create_task(event.wait()), asyncio.create_task(job.lost.wait())}
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return event.is_set()
+
+    # Bytes
+
+    def received(self, leg: _Leg, data: bytes) -> None:
+        """Bytes from one side."""
+        try:
+            if leg is self._browser:
+                self._from_browser(data)
+            elif leg is self._job:
+                self._from_job(data)
+        except FrameError as error:
+            log.info("websocket broken", path=self.path.decode("latin-1"), why=str(error))
+            self.end(PROTOCOL_ERROR, str(error))
+
+    def other(self, leg: _Leg, act: Callable[[_Leg], None]) -> None:
+        """Do this to the other side, if there is one."""
+        peer = self._job if leg is self._browser else self._browser
+        if peer is not None and leg in (self._browser, self._job):
+            act(peer)
+
+    def _from_browser(self, data: bytes) -> None:
+        self.active_at = int(time.time() * 1000)
+        if self._state in (_State.LIVE, _State.CLOSING):
+            for piece in self._up.feed(data):
+                self._to_job(piece)
+        elif self._state is _State.PARKING and not self._settled.is_set():
+            pieces, rest = self._up.feed_to_boundary(data)
+            for piece in pieces:
+                self._to_job(piece)
+            if self._up.between_messages:
+                self._settled.set()
+            if rest:
+                self._from_browser(rest)
+        else:
+            for piece in self._up.feed(data):
+                self._keep(piece)
+
+    def _to_job(self, piece: Piece) -> None:
+        if self._job is not None:
+            self._job.send(piece.raw)
+        if isinstance(piece, Control) and piece.opcode is Opcode.CLOSE:
+            self._state = _State.CLOSING
+
+    def _keep(self, piece: Piece) -> None:
+        """The job is away: data waits, control frames are answered here."""
+        match piece:
+            case Data(raw):
+                self._waiting.append(raw)
+                self._waiting_size += len(raw)
+                if self._waiting_size > self._limits.parked_frames and self._browser is not None:
+                    self._browser.stop("parked")
+            case Control(Opcode.PING, payload, _) if self._browser is not None:
+                self._browser.send(frame(Opcode.PONG, payload, masked=False))
+            case Control(Opcode.CLOSE, payload, _) if self._browser is not None:
+                self._browser.send(frame(Opcode.CLOSE, payload, masked=False))
+                self._browser.transport.close()
+
+    def _from_job(self, data: bytes) -> None:
+        for piece in self._down.feed(data):
+            match piece:
+                case Data(raw):
+                    self._to_browser(raw if self._terminal is None else self._terminal.feed(raw))
+                case Control(Opcode.PONG, payload, _) if payload == _BARRIER:
+                    self._barrier.set()
+                case Control(Opcode.PING, payload, _) if self._state is _State.PARKING and self._job is not None:
+                    self._job.send(frame(Opcode.PONG, payload, masked=True))
+                case Control(Opcode.CLOSE) if self._state is _State.PARKING:
+                    pass  # the answer to ours
+                case Control(Opcode.CLOSE, _, raw):
+                    self._state = _State.CLOSING
+                    self._to_browser(raw)
+                case Control(_, _, raw):
+                    self._to_browser(raw)
+
+    def _to_browser(self, raw: bytes) -> None:
+        if raw and self._browser is not None:
+            self._browser.send(raw)
+
+    # Ends
+
+    def leg_lost(self, leg: _Leg) -> None:
+        """One side's connection has ended."""
+        if leg is self._browser:
+            self._browser = None
+            if self._state in (_State.PARKING, _State.PARKED) and self._waiting:
+                return
+            if self._job is not None:
+                self._job.transport.close()
+            self._finish()
+        elif leg is self._job and self._state is _State.LIVE:
+            self._lost_job()
+        elif leg is self._job and self._state is _State.CLOSING:
+            if self._browser is not None:
+                self._browser.transport.close()
+            self._finish()
+
+    def _lost_job(self) -> None:
+        """Nobody said Close: the server or its host is gone. Frames sent last may not have been read."""
+        self._parked()
+        self._gate.lost()
+        if self._resume is Resume.COME_BACK or self._broken:
+            self.end(SERVICE_RESTART, "the job's server was lost")
+            return
+        self._task = asyncio.create_task(self._recover(), name="recover a websocket")
+
+    async def _recover(self) -> None:
+        """Dial while the gate stays open; one that is held and opens again revives its relays itself."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + self._timeouts.redial
+        while self._state is _State.PARKED and self._gate.is_open and loop.time() < give_up:
+            try:
+                transport, rest = await self._redial()
+            except UpstreamError:
+                await asyncio.sleep(self._timeouts.redial_pause)
+                continue
+            self._live(transport, rest)
+            return
+        if self._state is _State.PARKED and self._gate.is_open:
+            self.end(SERVICE_RESTART, "the job's server was lost")
+
+    # Keep-alive of the browser's side while the job is away
+
+    def _start_beat(self) -> None:
+        self._beat = asyncio.get_running_loop().call_later(self._timeouts.ping, self._ping)
+
+    def _ping(self) -> None:
+        if self._browser is not None:
+            self._browser.send(frame(Opcode.PING, b"", masked=False))
+        self._start_beat()
+
+    def _stop_beat(self) -> None:
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
+
+
+def subprotocol(headers: list[tuple[bytes, bytes]]) -> bytes | None:
+    """What a handshake's answer chose; None for none."""
+    for name, value in headers:
+        if name.lower() == b"sec-websocket-protocol":
+            return value.strip()
+    return None

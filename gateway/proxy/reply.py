@@ -1,0 +1,124 @@
+"""An answer on its way to the browser, written as the bytes that it is.
+
+aiohttp is the server, but its responses build their head from a dictionary and add lines of their own; ours come
+from the job or from pages.py and go out as they are. To aiohttp a `Reply` is a response that has been sent already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from typing import Any
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+from .headers import RawHeaders, answer_head
+
+
+class Form(enum.Enum):
+    """How the end of the body is told."""
+
+    NONE = "none"  # there is no body
+    DECLARED = "declared"  # the lines have a Content-Length
+    OPEN = "open"  # nobody knows: chunked, or until close for a client of HTTP/1.0
+
+
+class ClientGone(Exception):
+    """The browser left, or takes nothing any more."""
+
+
+class Reply(web.StreamResponse):
+    """One answer. `begin`, then `send` as often as there is something, then `finish`."""
+
+    def __init__(self, request: web.BaseRequest, write_idle: float) -> None:
+        super().__init__()
+        self.begun = False
+        self.finished = False
+        self.size = 0
+        """Bytes of body written."""
+        self._to = request
+        self._write_idle = write_idle
+        self._chunked = False
+        self._set_keep(request.keep_alive)
+
+    def _set_keep(self, keep: bool) -> None:
+        self._keep_alive = keep
+
+    def begin(self, status: int, reason: bytes, headers: RawHeaders, form: Form) -> None:
+        """Write the head. Raises ClientGone."""
+        self.set_status(status, reason.decode("latin-1"))
+        lines = list(headers)
+        modern = self._to.version >= (1, 1)
+        if form is Form.OPEN and modern:
+            self._chunked = True
+            lines.append((b"Transfer-Encoding", b"chunked"))
+        elif form is Form.OPEN:
+            self._set_keep(False)
+        if not self._keep_alive:
+            lines.append((b"Connection", b"close"))
+        elif not modern:
+            lines.append((b"Connection", b"keep-alive"))
+        self.begun = True
+        self._put(answer_head(status, reason, lines))
+
+    def interim(self, status: int, reason: bytes, headers: RawHeaders) -> None:
+        """An answer before the answer, such as 103 Early Hints."""
+        if self._to.version >= (1, 1):
+            self._put(answer_head(status, reason, headers))
+
+    async def send(self, data: bytes) -> None:
+        """Write bytes of the body and wait until there is room for more. Raises ClientGone."""
+        if not data:
+            return
+        self.size += len(data)
+        self._put(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        await self._drain()
+
+    async def finish(self) -> None:
+        """The body is complete. Raises ClientGone."""
+        if self._chunked:
+            self._put(b"0\r\n\r\n")
+        self.finished = True
+        await self._drain()
+
+    def cut(self) -> None:
+        """End here, so that the client sees that something is missing."""
+        self.finished = True
+        self._set_keep(False)
+
+    def _put(self, data: bytes) -> None:
+        transport = self._to.transport
+        if transport is None or transport.is_closing():
+            raise ClientGone
+        transport.write(data)
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(self._write_idle):
+                await self._to.protocol._drain_helper()
+        except (ConnectionError, TimeoutError) as error:
+            raise ClientGone from error
+
+    # What aiohttp calls after the handler
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Nothing is left to prepare."""
+        return None
+
+    async def write_eof(self, data: Any = b"") -> None:
+        """Nothing is left to write."""
+
+    @property
+    def body_length(self) -> int:
+        """Bytes of body written, for logs."""
+        return self.size
+
+
+class HandedOver(Reply):
+    """The connection belongs to a relay now: aiohttp must leave it alone."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        super().__init__(request, 0)
+        self.begun = self.finished = True
+        self._set_keep(False)

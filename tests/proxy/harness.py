@@ -1,0 +1,131 @@
+"""One port of a gateway, for real but in this process: listener, gate and exchanges, without parent and link."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from aiohttp import web
+
+from gateway.config import Config, Limits, Timeouts
+from gateway.proxy.exchange import Door, Exchange
+from gateway.proxy.gate import Gate
+from gateway.proxy.listener import Guard, Listener
+from gateway.types import GateReport, GateState, JobId, JobStatus, Rule, WebSocketPolicy
+from gateway.types import Listener as Doc
+from tests.peers import Conversation, connect, eventually
+
+JOB = JobId("abcdefghijklmnopqrstu")
+CONTROL_PORT = 10100
+
+
+@dataclass
+class Port:
+    """A listening port and its gate; `reports` and `losses` are what it said to the control plane."""
+
+    gate: Gate
+    number: int
+    reports: list[GateReport] = field(default_factory=list)
+    losses: list[Doc] = field(default_factory=list)
+
+    def report(self, report: GateReport) -> None:
+        self.reports.append(report)
+
+    def lost(self, listener: Doc) -> None:
+        self.losses.append(listener)
+
+    async def client(self) -> Conversation:
+        """A new browser connection."""
+        return await connect("127.0.0.1", self.number)
+
+    async def ask(self, request: bytes) -> tuple[bytes, bytes]:
+        """One request on a connection of its own; head and body of the answer."""
+        client = await self.client()
+        await client.say(request)
+        try:
+            return await client.answer()
+        finally:
+            await client.close()
+
+    def get(self, path: str = "/", *lines: str) -> bytes:
+        """The bytes of a GET."""
+        extra = "".join(f"{line}\r\n" for line in lines)
+        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.number}\r\n{extra}\r\n".encode()
+
+    def follow(self, **changes: object) -> Doc:
+        """The control plane says something new: the generation grows."""
+        doc = replace(self.gate.listener, generation=self.gate.listener.generation + 1, **changes)  # type: ignore[arg-type]
+        self.gate.follow(doc)
+        return doc
+
+    async def hold(self) -> None:
+        """Float, and wait until the gate has drained."""
+        doc = self.follow(gate=GateState.HELD, status=JobStatus.FLOATING)
+        await eventually(
+            lambda: any(one.drained and one.generation == doc.generation for one in self.reports), "drained"
+        )
+
+    async def open(self, host: str, port: int) -> None:
+        """Execute at this address, and wait until the gate has reopened."""
+        doc = self.follow(gate=GateState.OPEN, status=JobStatus.EXECUTING, address=host, target_port=port)
+        await eventually(
+            lambda: any(one.reopened and one.generation == doc.generation for one in self.reports), "reopened"
+        )
+
+
+@asynccontextmanager
+async def gateway(
+    host: str | None = None,
+    port: int = 0,
+    *,
+    timeouts: Timeouts | None = None,
+    limits: Limits | None = None,
+    policy: WebSocketPolicy = WebSocketPolicy.JUPYTER,
+    rules: tuple[Rule, ...] = (Rule(1, 65535, "127.0.0.0/8"),),
+) -> AsyncIterator[Port]:
+    """A port in front of `host:port`; without a host it is held."""
+    config = Config(Path(), timeouts or Timeouts(), limits or Limits())
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    number = sock.getsockname()[1]
+    doc = Doc(
+        port=number,
+        job=JOB,
+        name="probe",
+        target_port=port or 1,
+        gate=GateState.OPEN if host else GateState.HELD,
+        status=JobStatus.EXECUTING if host else JobStatus.STARTING,
+        generation=1,
+        since=0,
+        address=host,
+        websocket=policy,
+    )
+    made = Port(None, number)  # type: ignore[arg-type]
+    made.gate = Gate(doc, config.timeouts, config.limits, made)
+    door = Door(made.gate, config, CONTROL_PORT, frozenset())
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        return await Exchange(request, door).run()
+
+    guard = Guard()
+    guard.set(rules)
+    listener = Listener(number, handle, guard, config.timeouts, config.limits)
+    await listener.open(sock)
+    made.gate.follow(doc)
+    if host:
+        await eventually(lambda: made.gate.is_open, "open")
+    before = asyncio.all_tasks()
+    try:
+        yield made
+    finally:
+        await made.gate.close()
+        await listener.close(0)
+        left = {task for task in asyncio.all_tasks() - before if not task.done() and task is not asyncio.current_task()}
+        for task in left:
+            await asyncio.wait({task}, timeout=1)
+        assert not [task for task in left if not task.done()], "tasks were left behind"

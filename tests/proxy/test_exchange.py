@@ -1,0 +1,360 @@
+"""HTTP through one port: fidelity, hold, retry, refusals. Bytes on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.config import Limits, Timeouts
+from gateway.types import GateState, JobStatus, Rule
+from tests.peers import Conversation, backend, eventually
+
+from .harness import gateway
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+NAVIGATION = "Accept: text/html"
+
+
+async def keep_answering(peer: Conversation) -> None:
+    """`ok` to every request without a body."""
+    while True:
+        await peer.head()
+        await peer.say(OK)
+
+
+def field(head: bytes, name: bytes) -> list[bytes]:
+    lines = head.split(b"\r\n")[1:]
+    return [line.partition(b":")[2].strip() for line in lines if line.lower().startswith(name.lower() + b":")]
+
+
+async def test_target_and_headers_pass_as_they_came() -> None:
+    seen: list[bytes] = []
+
+    async def script(peer: Conversation) -> None:
+        seen.append(await peer.head())
+        await peer.say(b"HTTP/1.1 299 Odd Reason\r\nSet-Cookie: a=1\r\nx-CaSe: Kept\r\nSet-Cookie: b=2\r\n"
+                       b"Content-Length: 0\r\n\r\n")
+
+    async with backend(script) as (_, host, port), gateway(host, port) as gate:
+        target = "/a%40b//c/%2e%2e?q=%zz&x=1+2"
+        head, _ = await gate.ask(gate.get(target, "X-Odd-Name: Value", "ACCEPT: */*", "X-Odd-Name: again"))
+    request = seen[0]
+    assert request.startswith(b"GET " + target.encode() + b" HTTP/1.1\r\n")
+    assert b"X-Odd-Name: Value\r\nACCEPT: */*\r\nX-Odd-Name: again\r\n" in request
+    assert field(request, b"host") == [b"127.0.0.1:%d" % gate.number]
+    assert head.startswith(b"HTTP/1.1 299 Odd Reason\r\nSet-Cookie: a=1\r\nx-CaSe: Kept\r\nSet-Cookie: b=2\r\n")
+
+
+async def test_forwarded_lines_are_ours_and_cannot_be_stripped() -> None:
+    seen: list[bytes] = []
+
+    async def script(peer: Conversation) -> None:
+        seen.append(await peer.head())
+        await peer.say(OK)
+
+    async with backend(script) as (_, host, port), gateway(host, port) as gate:
+        await gate.ask(
+            gate.get(
+                "/x?y",
+                "Connection: close, X-Forwarded-For, X-Secret",
+                "X-Forwarded-For: 6.6.6.6",
+                "X_Forwarded_For: 6.6.6.6",
+                "Forwarded: for=6.6.6.6",
+                "X-RStudio-Request: http://evil/",
+                "X-Secret: 1",
+                "Proxy: evil",
+                "Expect: 100-continue",
+            )
+        )
+    assert field(seen[0], b"x-forwarded-for") == [b"127.0.0.1"]
+    assert field(seen[0], b"x-rstudio-request") == [b"http://127.0.0.1:%d/x?y" % gate.number]
+    assert b"6.6.6.6" not in seen[0] and b"X-Secret" not in seen[0] and b"evil" not in seen[0]
+    assert b"Expect" not in seen[0]
+
+
+async def test_known_length_stays_known_and_chunks_stay_chunks() -> None:
+    seen: list[tuple[bytes, bytes]] = []
+
+    async def script(peer: Conversation) -> None:
+        seen.append(await peer.answer())  # reads a request's body just as well
+        await peer.say(OK)
+
+    async with backend(script) as (_, host, port), gateway(host, port) as gate:
+        known = b"POST /k HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nhello"
+        chunked = b"POST /c HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        assert (await gate.ask(known))[1] == b"ok"
+        assert (await gate.ask(chunked))[1] == b"ok"
+    assert [body for _, body in seen] == [b"hello", b"hello"]
+    assert field(seen[0][0], b"content-length") == [b"5"] and not field(seen[0][0], b"transfer-encoding")
+    assert field(seen[1][0], b"transfer-encoding") == [b"chunked"] and not field(seen[1][0], b"content-length")
+
+
+async def test_answers_stream_chunk_by_chunk() -> None:
+    go_on = asyncio.Event()
+
+    async def script(peer: Conversation) -> None:
+        await peer.head()
+        await peer.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await peer.say(b"7\r\ndata: 1\r\n")
+        await go_on.wait()
+        await peer.say(b"7\r\ndata: 2\r\n0\r\n\r\n")
+
+    async with backend(script) as (_, host, port), gateway(host, port) as gate:
+        client = await gate.client()
+        await client.say(gate.get("/sse"))
+        await client.until(b"data: 1")
+        go_on.set()
+        await client.until(b"data: 2")
+        await client.close()
+
+
+async def test_an_answer_until_close_and_one_without_body() -> None:
+    async def script(peer: Conversation) -> None:
+        head = await peer.head()
+        if head.startswith(b"HEAD"):
+            await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        elif b"/304" in head:
+            await peer.say(b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\nContent-Length: 1000\r\n\r\n')
+        else:
+            await peer.say(b"HTTP/1.0 200 OK\r\n\r\nuntil close")
+            await peer.close()
+
+    async with backend(script) as (_, host, port), gateway(host, port) as gate:
+        assert (await gate.ask(gate.get("/")))[1] == b"until close"
+        client = await gate.client()
+        await client.say(gate.get("/").replace(b"GET", b"HEAD"))
+        assert field(await client.head(), b"content-length") == [b"1000"]
+        await client.say(gate.get("/304"))
+        assert (await client.head()).startswith(b"HTTP/1.1 304")
+        await client.say(gate.get("/last", "Connection: close"))
+        assert (await client.rest()).endswith(b"until close\r\n0\r\n\r\n")
+
+
+async def test_large_bodies_pass_both_ways() -> None:
+    size = 30 << 20
+
+    async def script(peer: Conversation) -> None:
+        head = await peer.head()
+        length = int(field(head, b"content-length")[0])
+        await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
+        while length:
+            data = await peer.reader.read(1 << 18)
+            length -= len(data)
+            await peer.say(data)
+
+    async with backend(script) as (_, host, port), gateway(host, port) as gate:
+        client = await gate.client()
+        payload = bytes(range(256)) * (size // 256)
+        await client.say(b"PUT /big HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % size)
+        sending = asyncio.create_task(client.say(payload))
+        _, body = await client.answer()
+        await sending
+        assert body == payload
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET http://evil/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: user@127.0.0.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
+        (b"CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 501),
+        (b"TRACE / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: a\x00b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n folded\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: +1\r\n\r\na", 400),
+        (b"G\x01T / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+    ],
+)
+async def test_what_is_ambiguous_never_reaches_the_job(request_bytes: bytes, status: int) -> None:
+    async def script(peer: Conversation) -> None:
+        await peer.head()
+        raise AssertionError("the request reached the job")
+
+    async with backend(script) as (_, host, port), gateway(host, port) as gate:
+        client = await gate.client()
+        await client.say(request_bytes)
+        assert (await client.head()).startswith(b"HTTP/1.1 %d " % status) or status == 400
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 101 Switching\r\nUpgrade: evil\r\nConnection: Upgrade\r\n\r\n",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * (1 << 17) + b"\r\n\r\n",
+    ],
+)
+async def test_a_bad_answer_becomes_one_honest_error(answer: bytes) -> None:
+    async def script(peer: Conversation) -> None:
+        await peer.head()
+        await peer.say(answer)
+        await peer.rest()
+
+    async with backend(script) as (server, host, port), gateway(host, port) as gate:
+        head, body = await gate.ask(gate.get())
+        assert head.startswith(b"HTTP/1.1 503 ") and b"BAD_ANSWER" in body
+        probes = 1
+        assert server.connections == probes + 1, "it was not asked twice"
+
+
+async def test_held_requests_wait_and_go_on_in_order_to_the_new_address() -> None:
+    order: list[bytes] = []
+
+    async def script(peer: Conversation) -> None:
+        head = await peer.head()
+        order.append(head.split(b" ")[1])
+        await peer.say(OK)
+
+    async with gateway() as gate, backend(script) as (_, host, port):
+        asks = []
+        for number in range(20):
+            asks.append(asyncio.create_task(gate.ask(gate.get(f"/{number}"))))
+            await eventually(lambda n=number: gate.gate.waiting == n + 1, "in line")  # type: ignore[misc]
+        await gate.open(host, port)
+        answers = await asyncio.gather(*asks)
+    assert all(body == b"ok" for _, body in answers)
+    assert order == [b"/%d" % number for number in range(20)]
+    assert gate.reports[-1].waited == 20
+
+
+async def test_a_navigation_gets_the_waiting_page_and_an_api_call_waits() -> None:
+    async with gateway() as gate:
+        head, body = await gate.ask(gate.get("/lab", NAVIGATION))
+        assert head.startswith(b"HTTP/1.1 503 ") and field(head, b"retry-after")
+        assert b"<!doctype html>" in body.lower() and b"/.gw/l." in body
+        gate.follow(gate=GateState.SUSPENDED, status=JobStatus.SUSPENDED)
+        _, body = await gate.ask(gate.get("/lab", NAVIGATION))
+        assert b"resume" in body.lower()
+        gate.follow(gate=GateState.ENDED, status=JobStatus.CANCELLED)
+        head, body = await gate.ask(gate.get("/api/kernels"))
+        assert head.startswith(b"HTTP/1.1 503 ") and b"ENDED" in body
+
+
+async def test_the_hold_has_an_end_and_a_full_line_sheds_its_oldest() -> None:
+    async with gateway(timeouts=Timeouts(hold=0.2)) as gate:
+        head, body = await gate.ask(gate.get("/"))
+        assert head.startswith(b"HTTP/1.1 503 ") and b"HOLD_TIMEOUT" in body and field(head, b"retry-after")
+    async with gateway(limits=Limits(waiting_per_job=1)) as gate:
+        first = asyncio.create_task(gate.ask(gate.get("/1")))
+        await eventually(lambda: gate.gate.waiting == 1, "in line")
+        second = asyncio.create_task(gate.ask(gate.get("/2")))
+        assert b"HOLD_FULL" in (await first)[1]
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+        await eventually(lambda: gate.gate.waiting == 0, "a client that leaves gives its place up")
+
+
+async def test_a_request_inside_may_finish_while_the_gate_drains() -> None:
+    arrived, finish = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Conversation) -> None:
+        await peer.answer()
+        arrived.set()
+        await finish.wait()
+        await peer.say(OK)
+
+    async with backend(script) as (_, host, port), gateway(host, port) as gate:
+        ask = asyncio.create_task(
+            gate.ask(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\nx")
+        )
+        await arrived.wait()
+        draining = asyncio.create_task(gate.hold())
+        await eventually(lambda: not gate.gate.is_open, "held")
+        assert not gate.reports[-1].drained
+        finish.set()
+        assert (await ask)[1] == b"ok"
+        await draining
+
+
+async def test_a_long_poll_is_sent_again_after_the_move_and_a_post_gets_an_honest_error() -> None:
+    seen: list[bytes] = []
+
+    async def stuck(peer: Conversation) -> None:
+        seen.append((await peer.answer())[0].split(b"\r\n")[0])
+        await peer.rest()
+
+    async def alive(peer: Conversation) -> None:
+        seen.append((await peer.answer())[0].split(b"\r\n")[0])
+        await peer.say(OK)
+
+    fast = Timeouts(drain=0.3, drain_replayable=0.05)
+    async with backend(stuck) as (_, host, port), gateway(host, port, timeouts=fast) as gate:
+        poll = asyncio.create_task(gate.ask(gate.get("/poll")))
+        post = asyncio.create_task(
+            gate.ask(b"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\nx")
+        )
+        await eventually(lambda: len(seen) == 2, "both arrived")
+        await gate.hold()
+        head, body = await post
+        assert head.startswith(b"HTTP/1.1 503 ") and b"LOST" in body
+        async with backend(alive) as (_, new_host, new_port):
+            await gate.open(new_host, new_port)
+            assert (await poll)[1] == b"ok"
+    assert seen.count(b"POST /rpc HTTP/1.1") == 1 and seen.count(b"GET /poll HTTP/1.1") == 2
+
+
+async def test_a_job_that_refuses_connections_is_reported_and_waited_for() -> None:
+    async with backend(keep_answering) as (server, host, port), gateway(host, port) as gate:
+        await server.stop()
+        ask = asyncio.create_task(gate.ask(gate.get("/")))
+        await eventually(lambda: bool(gate.losses), "reported as lost")
+        async with backend(keep_answering) as (_, new_host, new_port):
+            await gate.open(new_host, new_port)
+            assert (await ask)[1] == b"ok"
+
+
+async def test_security_groups_hold_on_accept() -> None:
+    async with backend(keep_answering) as (_, host, port):
+        async with gateway(host, port, rules=(Rule(1, 65535, "10.0.0.0/8"),)) as gate:
+            client = await gate.client()
+            assert await client.rest() == b""
+
+
+async def test_a_head_that_drips_is_cut_at_its_deadline() -> None:
+    async with gateway(timeouts=Timeouts(head=0.2)) as gate:
+        client = await gate.client()
+        await client.say(b"GET / HTTP/1.1\r\nHost: 127")
+        assert await client.rest() == b""
+
+
+async def test_documents_get_the_tag_once_and_other_answers_do_not() -> None:
+    page = b"<!doctype html><html><head><title>x</title></head><body>hi</body></html>"
+
+    async def script(peer: Conversation) -> None:
+        while True:
+            head = await peer.head()
+            assert b"/doc" not in head or field(head, b"accept-encoding") == [b"identity"]
+            await peer.say(
+                b'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nETag: "e"\r\nContent-Length: %d\r\n\r\n' % len(page) + page
+            )
+
+    async with backend(script) as (_, host, port), gateway(host, port) as gate:
+        head, body = await gate.ask(gate.get("/doc", NAVIGATION, "Accept-Encoding: gzip"))
+        tag = body[body.index(b"<script") : body.index(b"</script>") + 9]
+        assert body.replace(tag, b"") == page and body.count(b"<script") == 1
+        assert field(head, b"etag") and field(head, b"etag") != [b'"e"']
+        path = tag.partition(b'src="')[2].partition(b'"')[0].decode()
+        head, script_body = await gate.ask(gate.get(path))
+        assert head.startswith(b"HTTP/1.1 200") and b"immutable" in head and script_body
+        _, body = await gate.ask(gate.get("/frame", NAVIGATION, "Sec-Fetch-Dest: iframe"))
+        assert body == page
+        _, body = await gate.ask(gate.get("/xhr", "Accept: */*"))
+        assert body == page
+
+
+async def test_the_public_state_is_public_and_nothing_else_is_there() -> None:
+    async with gateway() as gate:
+        head, body = await gate.ask(gate.get("/.gw/state"))
+        assert head.startswith(b"HTTP/1.1 200") and b'"status": "Starting"' in body and b"token" not in body
+        head, _ = await gate.ask(gate.get("/.gw/../../etc/passwd"))
+        assert head.startswith(b"HTTP/1.1 404")
