@@ -71,9 +71,7 @@ class TestPlain(Contract):
         engine, one = await bench.engine(), bench.placement()
         running = await engine.start(one, bench.program())
         await bench.ask(running)
-        fronts = [
-            int(path.name) for path in Path("/proc").glob("[0-9]*") if _is_front(path, bench.folder, bench.port)
-        ]
+        fronts = [int(path.name) for path in Path("/proc").glob("[0-9]*") if _is_front(path, bench.folder, bench.port)]
         assert len(fronts) == 1
         os.kill(fronts[0], 9)
 

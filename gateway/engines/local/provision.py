@@ -127,9 +127,7 @@ def relink(program: Path, root: Path, patchelf: str | None) -> None:
 
     --force-rpath matters: a plain RUNPATH is not searched for the libraries' own libraries. Raises AptFailed.
     """
-    loader = next(
-        iter(sorted(root.glob("usr/lib*/ld-linux*.so.*")) or sorted(root.glob("lib*/ld-linux*.so.*"))), None
-    )
+    loader = next(iter(sorted(root.glob("usr/lib*/ld-linux*.so.*")) or sorted(root.glob("lib*/ld-linux*.so.*"))), None)
     if loader is None:
         raise aptbox.AptFailed("The newer suite's libc has no loader where one was expected.")
     folders = ":".join(sorted({str(path.parent) for path in root.glob("usr/lib/**/*.so.*") if path.is_file()}))

@@ -21,9 +21,7 @@ MARKER = "floatgate.json"  # in an image: written last
 _ENVIRON = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
-def program_spec(
-    program: Program, address: str, init: Sequence[str] = (), netns: Path | None = None
-) -> dict[str, Any]:
+def program_spec(program: Program, address: str, init: Sequence[str] = (), netns: Path | None = None) -> dict[str, Any]:
     """What `keeper.py start` is to run. `address` stands where the program's arguments say `{address}`."""
     return {
         "argv": [word.replace("{address}", address) for word in program.argv],
