@@ -156,7 +156,7 @@ def _data(kind: Kind, listener: Listener | None, outcome: Outcome) -> Markup:
 
 @cache
 def _page_words(language: str) -> dict[str, str]:
-    return {key: text for key, text in words(language).items() if not key.startswith(("widget.", "window."))}
+    return {key: text for key, text in words(language).items() if not key.startswith(("widget.", "window.", "denied."))}
 
 
 @cache

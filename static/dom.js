@@ -1,0 +1,41 @@
+// Building elements without markup in strings: nothing here can turn text into elements.
+
+/**
+ * @param {string} tag
+ * @param {Record<string, any>} [props] attributes; `on` is a map of listeners, `class` a string, false and null leave out
+ * @param {...(Node|string|null|false|undefined)} children
+ * @returns {any}
+ */
+export function h(tag, props = {}, ...children) {
+  const el = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (name === "on") for (const [type, act] of Object.entries(value)) el.addEventListener(type, act);
+    else if (value === true) el.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) el.setAttribute(name, String(value));
+  }
+  el.append(...children.filter((child) => child !== null && child !== false && child !== undefined && child !== ""));
+  return el;
+}
+
+/** An icon, drawn with strokes in the colour of the text. @param {string} path @param {number} [size] */
+export function icon(path, size = 16) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  const set = { viewBox: "0 0 16 16", width: size, height: size, fill: "none", stroke: "currentColor", "stroke-width": 1.6, "stroke-linecap": "round", "stroke-linejoin": "round", "aria-hidden": "true" };
+  for (const [name, value] of Object.entries(set)) svg.setAttribute(name, String(value));
+  const line = document.createElementNS(space, "path");
+  line.setAttribute("d", path);
+  svg.append(line);
+  return svg;
+}
+
+export const ICONS = {
+  chevron: "M4.5 6.5 8 10l3.5-3.5",
+  close: "M4.5 4.5l7 7m0-7-7 7",
+  migrate: "M2.5 5.5h9M9 3l2.5 2.5L9 8M13.5 10.5h-9M7 8l-2.5 2.5L7 13",
+  suspend: "M5.5 3.5v9M10.5 3.5v9",
+  resume: "M5 3.2v9.6l7.5-4.8z",
+  cancel: "M8 2.2a5.8 5.8 0 1 0 0 11.6A5.8 5.8 0 0 0 8 2.2zM5.8 5.8l4.4 4.4m0-4.4-4.4 4.4",
+  corner: "M4 11V4h7",
+  lock: "M4.5 7.2h7v5.6h-7zM6 7V5.2a2 2 0 0 1 4 0V7",
+};

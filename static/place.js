@@ -1,0 +1,165 @@
+// Where the frame stands in the job's page. The loader there only does what is said here; what it tells (the window's
+// size, the page's colours, which places are free) may be a lie of the page, so it decides about looks alone.
+import { data } from "./words.js";
+
+const KEY = `gw.place.${data.job}`;
+const SNAP = 16, WIDE = 1150, PILL = [150, 26];
+
+/** @typedef {[number, number, number, number]} Spot from the right (else left), how far, from the bottom (else top), how far */
+
+export class Place extends EventTarget {
+  #port = null;
+  #view = [1280, 720];
+  /** @type {Spot} */
+  #spot = [1, 280, 0, 1];
+  #chosen = 0;
+  #size = [...PILL, false];
+  #settling = 0;
+
+  /** Take the first message port that the page around us offers, if it is a page of this job. */
+  listen() {
+    addEventListener("message", ({ source, origin, data: text, ports }) => {
+      if (source !== parent || parent === window || !data.origins.includes(origin) || text !== "floatgate" || !ports[0]) return;
+      this.#port?.close();
+      this.#port = ports[0];
+      this.#port.onmessage = (event) => this.#hear(event.data);
+      this.#load();
+      this.#settling = 20;
+      this.#show();
+      this.#settle();
+    });
+    setInterval(() => this.#settle(), 3000);
+  }
+
+  /** @param {number} width @param {number} height @param {boolean} open */
+  size(width, height, open) {
+    this.#size = [width, height, open];
+    this.#show();
+  }
+
+  tell(message) {
+    this.#port?.postMessage(message);
+  }
+
+  /** @param {number} x @param {number} y px */
+  nudge(x, y) {
+    const [left, top] = this.#corner();
+    this.#drop(left + x, top + y, 0);
+  }
+
+  /** @param {string} where two letters: l or r, t or b */
+  to(where) {
+    this.#spot = [where.includes("r") ? 1 : 0, 8, where.includes("b") ? 1 : 0, 8];
+    this.#keep();
+  }
+
+  reset() {
+    localStorage.removeItem(KEY);
+    this.#chosen = 0;
+    this.#spot = this.#places()[0];
+    this.#settling = 20;
+    this.#show();
+    this.#settle();
+  }
+
+  /** Whether the card grows upwards. */
+  get upwards() {
+    return this.#spot[2] === 1;
+  }
+
+  /** The free places that are tried, best first: the empty end of the app's top bar, the right edge, above the status bar. */
+  #places() {
+    const [width, height] = this.#view;
+    /** @type {Spot[]} */
+    const places = [[1, 0, 0, Math.round(height * 0.4)], [0, 8, 1, 32]];
+    return width < WIDE ? places : [[1, 280, 0, 1], ...places];
+  }
+
+  #hear(m) {
+    if (!m || typeof m !== "object") return;
+    if (Array.isArray(m.view)) this.#resize(m.view.map(Number));
+    if (Array.isArray(m.theme)) this.dispatchEvent(new CustomEvent("theme", { detail: theme(m.theme) }));
+    if (Array.isArray(m.free)) this.#answer(m.free);
+    if (Array.isArray(m.dropped)) this.#dropped(m.dropped);
+    if (m.outside) this.dispatchEvent(new Event("outside"));
+  }
+
+  #resize([width, height]) {
+    if (!(width > 0 && height > 0)) return;
+    this.#view = [width, height];
+    this.#load();
+    this.#settling = Math.max(this.#settling, 2);
+    this.#show();
+    this.#settle();
+  }
+
+  #load() {
+    try {
+      const [right, x, bottom, y] = JSON.parse(localStorage.getItem(KEY));
+      this.#spot = [right ? 1 : 0, x * this.#view[0], bottom ? 1 : 0, y * this.#view[1]];
+      this.#chosen = -1;
+    } catch {
+      this.#chosen = Math.max(0, Math.min(this.#chosen, this.#places().length - 1));
+      this.#spot = this.#places()[this.#chosen];
+    }
+  }
+
+  #keep() {
+    const [right, x, bottom, y] = this.#spot, [width, height] = this.#view;
+    localStorage.setItem(KEY, JSON.stringify([right, x / width, bottom, y / height]));
+    this.#chosen = -1;
+    this.#show();
+  }
+
+  #show() {
+    const [width, height, open] = this.#size;
+    this.tell({ box: [width, height, ...this.#spot, open] });
+    this.dispatchEvent(new Event("moved"));
+  }
+
+  #corner() {
+    const [right, x, bottom, y] = this.#spot, [width, height] = this.#size;
+    return [right ? this.#view[0] - x - width : x, bottom ? this.#view[1] - y - height : y];
+  }
+
+  #dropped([left, top, far]) {
+    this.dispatchEvent(new CustomEvent("dropped", { detail: !!far }));
+    if (far) this.#drop(Number(left) || 0, Number(top) || 0, SNAP);
+  }
+
+  /** Hold the box by its nearest corner, so that it grows away from the edges. */
+  #drop(left, top, snap) {
+    const [width, height] = this.#size, [wide, high] = this.#view;
+    const x = Math.max(0, Math.min(left, wide - width)), y = Math.max(0, Math.min(top, high - height));
+    const near = (distance) => (distance < snap ? 0 : distance);
+    const right = wide - width - x, bottom = high - height - y;
+    this.#spot = [x < right ? 0 : 1, near(Math.min(x, right)), y < bottom ? 0 : 1, near(Math.min(y, bottom))];
+    this.#keep();
+  }
+
+  /** While the page is still being built: is there a control of the app's beneath? Never after a person chose. */
+  #settle() {
+    if (this.#settling-- <= 0 || this.#chosen < 0 || this.#size[2]) return;
+    const [width, height] = this.#size, [wide, high] = this.#view;
+    this.tell({ ask: this.#places().map(([right, x, bottom, y]) => [right ? wide - x - width : x, bottom ? high - y - height : y, width, height]) });
+  }
+
+  #answer(free) {
+    const places = this.#places();
+    if (this.#chosen < 0 || this.#size[2] || free[this.#chosen]) return;
+    const next = places.findIndex((_, i) => i > this.#chosen && free[i]);
+    if (next < 0) return;
+    this.#chosen = next;
+    this.#spot = places[next];
+    this.#show();
+  }
+}
+
+/** The page's colours: JupyterLab says it, RStudio has a class, of others the background tells. */
+function theme([lab, rstudio, background]) {
+  if (lab === "true" || lab === "false") return lab === "true" ? "light" : "dark";
+  if (rstudio) return "dark";
+  const [r, g, b, alpha = 1] = (String(background).match(/[\d.]+/g) || []).map(Number);
+  if (b === undefined || alpha === 0) return "";
+  return 0.3 * r + 0.6 * g + 0.1 * b < 110 ? "dark" : "light";
+}

@@ -1,0 +1,41 @@
+"""The headers of everything that the control port answers, each with its reason. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .hosts import Place
+
+_FEATURES = (
+    "camera",
+    "clipboard-read",
+    "display-capture",
+    "fullscreen",
+    "geolocation",
+    "microphone",
+    "payment",
+    "usb",
+)
+
+ALWAYS = {
+    "Cross-Origin-Resource-Policy": "same-site",  # with COEP: pages that demand isolation may still hold our frame
+    "Cross-Origin-Embedder-Policy": "require-corp",  # HTML, 7.1.4: a frame in such a page must ask for it too
+    "Origin-Agent-Cluster": "?1",  # document.domain cannot join two ports of one host any more
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Permissions-Policy": ", ".join(f"{one}=()" for one in _FEATURES),
+}
+TOP_LEVEL = {"Cross-Origin-Opener-Policy": "same-origin"}  # whoever opened a login window gets no handle on it
+FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}  # the address contains a hash of the content
+NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+def document(place: Place, framed_by: Sequence[int]) -> str:
+    """The Content-Security-Policy of a page of ours, which only pages of these ports of its host may frame."""
+    ancestors = " ".join(place.ancestor(port) for port in framed_by) or "'none'"
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' "
+        f"{place.socket}; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
