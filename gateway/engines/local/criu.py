@@ -38,7 +38,7 @@ _REASONS = (
      "the job holds a device or file that cannot be saved"),
     (r"io_uring", "the job uses io_uring, which cannot be saved; switch it off in the program"),
     (r"Can't dump half of stream unix|External socket is used", "the job is connected to a process outside of it"),
-    (r"Can't bind inet socket", "a port or address that the job had is taken"),
+    (r"Can't bind inet socket", "a port or address that the job had cannot be had again"),
     (r"is outside of its pid namespace|Can't seize|ptrace", "a process of the job could not be stopped"),
     (r"Can't fork for .*: File exists|Pid .* do not match expected", "a process number that the job had is taken"),
 )  # fmt: skip
