@@ -6,10 +6,13 @@ One method a verb of HTTP; no call is retried. Whatever goes wrong is a `Refusal
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import aiohttp
 
@@ -22,10 +25,16 @@ _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10, sock_read=90)  #
 class OpCenterClient:
     """One OpCenter, one token. Use as an async context manager."""
 
-    def __init__(self, address: str, token: str | None = None) -> None:
-        """`address` is a URL such as `http://127.0.0.1:9180`; `token` is what login returned."""
+    def __init__(
+        self, address: str, token: str | None = None, *, trace: Callable[[str], None] | None = None
+    ) -> None:
+        """`address` is a URL such as `http://127.0.0.1:9180`; `token` is what login returned.
+
+        `trace` is told each call and how long it took; never a header or a body, for they hold secrets.
+        """
         self.address = address.rstrip("/")
         self.token = token
+        self._trace = trace
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -45,9 +54,9 @@ class OpCenterClient:
         self.token = doc["token"]
         return doc
 
-    async def get(self, path: str, **query: str) -> Any:
-        """GET `/api/v1<path>`; returns the JSON. Raises Refusal."""
-        return await self._call("GET", path, params=query)
+    async def get(self, path: str, pairs: Sequence[tuple[str, str]] = (), **query: str) -> Any:
+        """GET `/api/v1<path>`; `pairs` are for names that repeat. Returns the JSON. Raises Refusal."""
+        return await self._call("GET", path, params=[*pairs, *query.items()])
 
     async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """POST a JSON object; returns the JSON. Raises Refusal."""
@@ -63,10 +72,11 @@ class OpCenterClient:
 
     async def text(self, path: str, **query: str) -> AsyncIterator[bytes]:
         """GET a text as it comes, chunk by chunk. Raises Refusal."""
-        async with self._open("GET", path, params=query, timeout=_STREAM_TIMEOUT) as answer:
-            await _raise_for(answer)
-            async for chunk in answer.content.iter_any():
-                yield chunk
+        with self._border():
+            async with self._open("GET", path, params=query, timeout=_STREAM_TIMEOUT) as answer:
+                await _raise_for(answer)
+                async for chunk in answer.content.iter_any():
+                    yield chunk
 
     async def events(self, path: str = "/events") -> AsyncIterator[dict[str, Any]]:
         """The event stream (server-sent events): each `data:` as an object. Ends when the server ends."""
@@ -83,18 +93,31 @@ class OpCenterClient:
         path: str,
         *,
         body: Mapping[str, Any] | None = None,
-        params: Mapping[str, str] | None = None,
+        params: Sequence[tuple[str, str]] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        try:
+        began = time.monotonic()
+        with self._border():
             async with self._open(
                 method, path, json=body, params=params, headers=headers, timeout=_CALL_TIMEOUT
             ) as answer:
+                if self._trace:
+                    self._trace(f"{method} {answer.url} {answer.status} {(time.monotonic() - began) * 1000:.0f} ms")
                 await _raise_for(answer)
-                return await answer.json()
+                return None if answer.status == 204 else await answer.json()
+
+    @contextlib.contextmanager
+    def _border(self) -> Iterator[None]:
+        """Turn aiohttp's errors into the Refusal that a user can do something with."""
+        try:
+            yield
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, ConnectionResetError) as error:
+            raise Refusal(
+                Code.UNAVAILABLE, f"The OpCenter at {self.address} went away before it answered"
+            ) from error
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             raise self._unreachable() from error
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, json.JSONDecodeError) as error:
             raise Refusal(Code.UNAVAILABLE, f"What answers at {self.address} is not an OpCenter") from error
 
     def _open(
@@ -112,6 +135,11 @@ class OpCenterClient:
             Code.UNAVAILABLE,
             f"No OpCenter answers at {self.address}: start one with float up, or name another with -a",
         )
+
+
+def part(text: str) -> str:
+    """A name or id as one segment of a path, whatever a user typed."""
+    return quote(text, safe="")
 
 
 async def _raise_for(answer: aiohttp.ClientResponse) -> None:
