@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 DEADLINE = 10.0  # seconds: no test waits longer for one thing
 
@@ -79,10 +79,8 @@ class Conversation:
     async def close(self) -> None:
         """End the connection."""
         self.writer.close()
-        try:
+        with suppress(OSError):
             await self.writer.wait_closed()
-        except OSError:
-            pass
 
 
 class Backend:
@@ -119,7 +117,7 @@ class Backend:
             await self.script(conversation)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # the gateway closed a connection: pooled ones and probes end so
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # shown by the block that owns the backend
             self.failures.append(error)
         finally:
             self._tasks.discard(task)
@@ -149,7 +147,7 @@ async def eventually(check: Callable[[], bool], what: str) -> None:
     """Wait until it is so. Fails, saying what, at the deadline."""
     try:
         async with asyncio.timeout(DEADLINE):
-            while not check():
-                await asyncio.sleep(0.005)  # a look, not a wait: the deadline decides
+            while not check():  # noqa: ASYNC110  # anything can be looked at; not everything has an event
+                await asyncio.sleep(0.005)
     except TimeoutError:
         raise AssertionError(f"never happened: {what}") from None

@@ -88,6 +88,9 @@ class Exchange:
         except (ClientError, HTTPException) as error:  # aiohttp: the client's body was cut or is not HTTP
             log.info("request broken", job=self.gate.listener.job, why=type(error).__name__)
             return await self._refuse(Outcome.BAD_REQUEST)
+        except Exception:  # the border: a fault of ours must not take the connection's state along
+            log.exception("a fault of the gateway", job=self.gate.listener.job, method=self.request.method)
+            return await self._refuse(Outcome.UNEXPECTED)
         finally:
             self._drop_connection()
         return self.reply
@@ -205,7 +208,11 @@ class Exchange:
         if self.reply.begun:
             self.reply.cut()
             return self.reply
-        return await own.refuse(self, outcome)
+        try:
+            return await own.refuse(self, outcome)
+        except ClientGone:
+            self.reply.cut()
+            return self.reply
 
     # What the gate asks
 

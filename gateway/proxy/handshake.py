@@ -51,9 +51,7 @@ def open_relay(exchange: Exchange, connection: Connection, answer: Answer) -> Ha
     relay = Relay(
         exchange.gate,
         path=exchange.target.partition(b"?")[0],
-        head=request_head(
-            b"GET", exchange.target, for_job(exchange.came, exchange.target, exchange.visit, upgrade=True)
-        ),
+        head=exchange.head,
         subprotocol=subprotocol(answer.headers),
         resume=resume_for(exchange.gate.listener.websocket, exchange.target),
         timeouts=door.config.timeouts,

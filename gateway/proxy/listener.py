@@ -12,14 +12,21 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
+import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.config import Limits, Timeouts
+from gateway.errors import Outcome
 from gateway.types import Rule
+
+from .reply import refusal_without_request
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
+
+log = structlog.get_logger()
 
 Handler = Callable[["BaseRequest"], Awaitable[web.StreamResponse]]
 
@@ -99,6 +106,18 @@ class BrowserConnection(RequestHandler):
         self._head_timer = None
         if self._current_request is None:
             self.force_close()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What aiohttp's parser refused. It was no request: whatever follows on this connection is not read."""
+        outcome = Outcome.HEADERS_TOO_LARGE if isinstance(exc, LineTooLong) else Outcome.BAD_REQUEST
+        log.info("not HTTP", client=self.client, port=self._listener.port, why=type(exc).__name__)
+        return refusal_without_request(request, outcome)
 
     def hand_over(self) -> tuple[asyncio.Transport, bytes]:
         """The transport and what came behind the handshake. aiohttp has done with this connection."""

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import http
+import json
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+
+from gateway.errors import Outcome
 
 from .headers import RawHeaders, answer_head
 
@@ -122,3 +127,15 @@ class HandedOver(Reply):
         super().__init__(request, 0)
         self.begun = self.finished = True
         self._set_keep(False)
+
+
+def refusal_without_request(request: web.BaseRequest, outcome: Outcome) -> Reply:
+    """The answer to bytes that are no request; the connection ends with it."""
+    reply = Reply(request, 0)
+    reply.cut()
+    body = json.dumps({"message": outcome.sentence, "reason": outcome.name}).encode()
+    lines = [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(body))]
+    with suppress(ClientGone):
+        reply.begin(outcome.status, http.HTTPStatus(outcome.status).phrase.encode(), lines, Form.DECLARED)
+        reply._put(body)
+    return reply

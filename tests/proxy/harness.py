@@ -31,6 +31,7 @@ class Port:
     number: int
     reports: list[GateReport] = field(default_factory=list)
     losses: list[Doc] = field(default_factory=list)
+    clients: list[Conversation] = field(default_factory=list)
 
     def report(self, report: GateReport) -> None:
         self.reports.append(report)
@@ -39,8 +40,9 @@ class Port:
         self.losses.append(listener)
 
     async def client(self) -> Conversation:
-        """A new browser connection."""
-        return await connect("127.0.0.1", self.number)
+        """A new browser connection; the block closes it if the test does not."""
+        self.clients.append(await connect("127.0.0.1", self.number))
+        return self.clients[-1]
 
     async def ask(self, request: bytes) -> tuple[bytes, bytes]:
         """One request on a connection of its own; head and body of the answer."""
@@ -125,6 +127,8 @@ async def gateway(
     finally:
         await made.gate.close()
         await listener.close(0)
+        for client in made.clients:
+            await client.close()
         left = {task for task in asyncio.all_tasks() - before if not task.done() and task is not asyncio.current_task()}
         for task in left:
             await asyncio.wait({task}, timeout=1)

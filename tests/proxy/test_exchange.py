@@ -33,8 +33,10 @@ async def test_target_and_headers_pass_as_they_came() -> None:
 
     async def script(peer: Conversation) -> None:
         seen.append(await peer.head())
-        await peer.say(b"HTTP/1.1 299 Odd Reason\r\nSet-Cookie: a=1\r\nx-CaSe: Kept\r\nSet-Cookie: b=2\r\n"
-                       b"Content-Length: 0\r\n\r\n")
+        await peer.say(
+            b"HTTP/1.1 299 Odd Reason\r\nSet-Cookie: a=1\r\nx-CaSe: Kept\r\nSet-Cookie: b=2\r\n"
+            b"Content-Length: 0\r\n\r\n"
+        )
 
     async with backend(script) as (_, host, port), gateway(host, port) as gate:
         target = "/a%40b//c/%2e%2e?q=%zz&x=1+2"
@@ -166,7 +168,7 @@ async def test_large_bodies_pass_both_ways() -> None:
         (b"TRACE / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 501),
         (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: a\x00b\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n folded\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0", 400),
         (b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: +1\r\n\r\na", 400),
         (b"G\x01T / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
     ],
@@ -179,7 +181,7 @@ async def test_what_is_ambiguous_never_reaches_the_job(request_bytes: bytes, sta
     async with backend(script) as (_, host, port), gateway(host, port) as gate:
         client = await gate.client()
         await client.say(request_bytes)
-        assert (await client.head()).startswith(b"HTTP/1.1 %d " % status) or status == 400
+        assert (await client.head()).startswith(b"HTTP/1.1 %d " % status)
         await client.close()
 
 
@@ -264,9 +266,7 @@ async def test_a_request_inside_may_finish_while_the_gate_drains() -> None:
         await peer.say(OK)
 
     async with backend(script) as (_, host, port), gateway(host, port) as gate:
-        ask = asyncio.create_task(
-            gate.ask(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\nx")
-        )
+        ask = asyncio.create_task(gate.ask(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\nx"))
         await arrived.wait()
         draining = asyncio.create_task(gate.hold())
         await eventually(lambda: not gate.gate.is_open, "held")
@@ -290,9 +290,7 @@ async def test_a_long_poll_is_sent_again_after_the_move_and_a_post_gets_an_hones
     fast = Timeouts(drain=0.3, drain_replayable=0.05)
     async with backend(stuck) as (_, host, port), gateway(host, port, timeouts=fast) as gate:
         poll = asyncio.create_task(gate.ask(gate.get("/poll")))
-        post = asyncio.create_task(
-            gate.ask(b"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\nx")
-        )
+        post = asyncio.create_task(gate.ask(b"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\nx"))
         await eventually(lambda: len(seen) == 2, "both arrived")
         await gate.hold()
         head, body = await post
@@ -334,9 +332,8 @@ async def test_documents_get_the_tag_once_and_other_answers_do_not() -> None:
         while True:
             head = await peer.head()
             assert b"/doc" not in head or field(head, b"accept-encoding") == [b"identity"]
-            await peer.say(
-                b'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nETag: "e"\r\nContent-Length: %d\r\n\r\n' % len(page) + page
-            )
+            kind = b'Content-Type: text/html\r\nETag: "e"\r\n'
+            await peer.say(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (kind, len(page), page))
 
     async with backend(script) as (_, host, port), gateway(host, port) as gate:
         head, body = await gate.ask(gate.get("/doc", NAVIGATION, "Accept-Encoding: gzip"))

@@ -240,9 +240,7 @@ async def test_the_last_closed_is_dialled_first() -> None:
     old, new = Echo(), Echo()
     async with backend(old) as (_, host, port), backend(new) as (_, new_host, new_port):
         async with gateway(host, port) as gate:
-            clients = [
-                (await dial(gate, f"/api/kernels/k/channels?session_id={name}"))[0] for name in ("a", "b", "c")
-            ]
+            clients = [(await dial(gate, f"/api/kernels/k/channels?session_id={name}"))[0] for name in ("a", "b", "c")]
             await gate.hold()
             closed = [relay.parked_at for relay in gate.gate.relays]
             assert len(set(closed)) == 3
@@ -299,7 +297,7 @@ async def test_a_terminals_replay_is_cut(known: int) -> None:
             got = [json.loads((await client.frame())[1]) for _ in range(known + 1)]
             await gate.hold()
             await gate.open(new_host, new_port)
-            while not got[-1] == ["stdout", "new"]:
+            while got[-1] != ["stdout", "new"]:
                 got.append(json.loads((await client.frame())[1]))
             await client.close()
     assert sum(one[0] == "setup" for one in got) == 1
