@@ -29,7 +29,8 @@ class Program:
     """What to run.
 
     Attributes:
-        argv: The command; `{address}` in an argument stands for the address that the engine gives.
+        argv: The command; `{address}` in an argument stands for what the program is to listen at: an address that
+            the engine gives, or 0.0.0.0 where a move changes the address under the living program (capsules).
         env: The whole environment, nothing is inherited.
         cwd: Working directory; exists before the start, at the same path on every host.
         stdout, stderr: Files that the engine appends the program's output to; nobody else writes them.

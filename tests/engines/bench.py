@@ -7,8 +7,9 @@ import contextlib
 import os
 import shutil
 import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class Bench:
         break_checkpoint: Makes the next checkpoint to this image fail while it lasts.
         break_restore: The same for a restore; gives the program to restore with.
         runs: Whether programs really run (the fake has none).
+        module: The test file whose `make` another process calls to have such an engine.
     """
 
     folder: Path
@@ -35,6 +37,7 @@ class Bench:
     break_checkpoint: Callable[[Any, Running, Path], contextlib.AbstractAsyncContextManager[None]]
     break_restore: Callable[[Any, Program], contextlib.AbstractAsyncContextManager[Program]]
     runs: bool = True
+    module: str = ""
     port: int = field(default_factory=lambda: free_port())
     engines: list[Any] = field(default_factory=list)
     images: list[Path] = field(default_factory=list)
@@ -78,6 +81,40 @@ class Bench:
             await engine.discard(image)
         for one in self.engines:
             await one.close()
+
+
+# An OpCenter in a process of its own: what it calls is given as an expression, and it is killed in the middle.
+_OPCENTER = """
+import asyncio, sys
+from pathlib import Path
+from gateway.engines.base import Program
+from tests.engines.{module} import make
+async def main():
+    engine = make(Path(sys.argv[1]))
+    await engine.open()
+    await engine.{call}
+asyncio.run(main())
+"""
+
+
+@contextlib.contextmanager
+def opcenter(module: str, state: Path, call: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run one call of an engine in another process, which gets SIGKILL at the end of the block."""
+    words = [sys.executable, "-c", _OPCENTER.format(module=module, call=call), str(state)]
+    with process(*words) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def process(*words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is killed at the end."""
+    quiet = subprocess.DEVNULL
+    running = subprocess.Popen(words, stdin=quiet, stdout=quiet, stderr=quiet)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.wait()
 
 
 async def until(what: Callable[[], Awaitable[bool]]) -> None:

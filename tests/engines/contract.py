@@ -18,7 +18,7 @@ from gateway.engines.base import (
     Running,
     StartFailed,
 )
-from tests.engines.bench import Bench, absent, until_seen
+from tests.engines.bench import Bench, absent, opcenter, until, until_seen
 
 
 class Contract:
@@ -194,3 +194,30 @@ class Contract:
                 await task
             await engine.stop(one, 5)
             assert await engine.look(one) == Absent()
+
+    @pytest.mark.parametrize(
+        "seen", ["placements/*.json", "runs/*/start.json", "runs/*/keeper.json", "runs/*/pid.json"]
+    )
+    async def test_the_opcenter_is_killed_while_it_starts(self, bench: Bench, seen: str) -> None:
+        """SIGKILL at several points of a start: the next OpCenter finds it running or not at all, and can end it."""
+        if not bench.runs:
+            pytest.skip("the fake has no processes")
+        one, program = bench.placement(), bench.program()
+        state = bench.folder / "state"
+        call = f"start({one!r}, {program!r})".replace("PosixPath", "Path")
+
+        async def begun() -> bool:
+            return any(state.glob(seen))
+
+        with opcenter(bench.module, state, call):
+            await until(begun)
+        engine = await bench.engine()
+
+        async def known() -> bool:
+            return isinstance(await engine.look(one), Running | Absent)
+
+        await until(known)
+        if isinstance(running := await engine.look(one), Running):
+            assert await bench.ask(running) == "1"
+        await engine.stop(one, 5)
+        assert await engine.look(one) == Absent()

@@ -26,7 +26,7 @@ from gateway.engines.base import (
 )
 from gateway.engines.local import Capsules, machine
 from gateway.engines.local.network import tag
-from tests.engines.bench import COUNTER, Bench, ask, closing, processes, until, until_seen
+from tests.engines.bench import COUNTER, Bench, ask, closing, opcenter, process, processes, until, until_seen
 from tests.engines.contract import Contract
 
 FOUND = machine.examine()
@@ -72,7 +72,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         engine.bench_port = one.port
         return engine
 
-    one = Bench(tmp_path, made, _fails, _fails_to_restore)
+    one = Bench(tmp_path, made, _fails, _fails_to_restore, module="test_capsules")
     yield one
     await one.clean()
     nothing_left(tmp_path)
@@ -174,19 +174,12 @@ class TestCapsules(Contract):
         """SIGKILL in the middle of a dump: the dump goes on without it, and the next OpCenter finds the image."""
         engine, one, image = await bench.engine(), bench.placement(), bench.image()
         await bench.ask(await engine.start(one, bench.program()))
-        script = (
-            "import asyncio, sys; from pathlib import Path; from tests.engines.test_capsules import make\n"
-            "async def main():\n"
-            "    engine = make(Path(sys.argv[1])); await engine.open()\n"
-            "    await engine.checkpoint(sys.argv[2], Path(sys.argv[3]))\n"
-            "asyncio.run(main())"
-        )
-        words = [sys.executable, "-c", script, str(bench.folder / "state"), one, str(image)]
+        call = f"checkpoint({one!r}, Path({str(image)!r}))"
 
         async def dumping() -> bool:
             return (image / "dump.log").exists()
 
-        with _process(*words):  # killed with SIGKILL at the end
+        with opcenter("test_capsules", bench.folder / "state", call):
             await until(dumping)
         second = await bench.engine()
 
@@ -224,11 +217,11 @@ async def test_the_way_out(bench: Bench) -> None:
         server = (sys.executable, str(bench.folder / COUNTER.name), "0.0.0.0", "8000")
         engine, one = await bench.engine(), bench.placement()
         running = await engine.start(one, bench.program())
-        with _process(*inside, *server):
+        with process(*inside, *server):
             await ask("10.63.255.2", 8000)
             assert await bench.ask(running, "/dial?10.63.255.2:8000")
             dial = f"import socket; socket.create_connection(({running.address!r}, {bench.port}), timeout=1)"
-            with _process(*inside, sys.executable, "-c", dial) as refused:
+            with process(*inside, sys.executable, "-c", dial) as refused:
                 assert await asyncio.to_thread(refused.wait) == 1
 
 
@@ -247,18 +240,6 @@ def _world() -> Iterator[tuple[str, ...]]:
         yield "nsenter", f"--net=/run/netns/{name}"
     finally:
         _output("ip", "netns", "del", name)
-
-
-@contextlib.contextmanager
-def _process(*words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is killed at the end."""
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(words, stdin=quiet, stdout=quiet, stderr=quiet)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _first(address: str) -> str:

@@ -18,6 +18,11 @@ from tests.engines.bench import Bench, ask, processes, until
 from tests.engines.contract import Contract
 
 
+def make(state: Path) -> Plain:
+    """A plain engine, as `local_engine` makes it."""
+    return Plain(state, examine())
+
+
 @contextlib.asynccontextmanager
 async def _fails(engine: Any, running: Running, image: Path) -> AsyncIterator[None]:
     image.write_text("a file where the folder should be")
@@ -32,8 +37,7 @@ async def _fails_to_restore(engine: Any, program: Program) -> AsyncIterator[Prog
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    found = examine()
-    one = Bench(tmp_path, lambda: Plain(tmp_path / "state", found), _fails, _fails_to_restore)
+    one = Bench(tmp_path, lambda: make(tmp_path / "state"), _fails, _fails_to_restore, module="test_plain")
     yield one
     await one.clean()
     assert processes(tmp_path) == []
@@ -83,7 +87,7 @@ class TestPlain(Contract):
         assert await bench.ask(running) == "2"
 
     async def test_two_engines_at_once(self, bench: Bench, tmp_path: Path) -> None:
-        other = Plain(tmp_path / "other", examine())
+        other = make(tmp_path / "other")
         await other.open()
         engine, one = await bench.engine(), bench.placement()
         mine = await engine.start(one, bench.program())

@@ -66,12 +66,16 @@ class Network:
         return _NETNS / f"{self.bridge}-{number}"
 
     def reserve(self) -> Seat:
-        """The next number and address. Nothing is made yet. Raises NetworkFailed."""
-        with self._lock:
+        """The next number and address. The bridge is made, so that nobody else takes the subnet.
+
+        Raises NetworkFailed.
+        """
+        with self._lock, uplink.machine_lock():
             doc = self._load()
             subnet = self._subnet(doc)
             number = int(doc.get("next", 0)) + 1
             keeper.write(self._file, {"subnet": str(subnet), "next": number})
+            self._ensure_bridge(subnet)
             return Seat(number, str(subnet[2 + number % (subnet.num_addresses - 3)]))
 
     def add(self, seat: Seat, aliases: Iterable[str] = ()) -> None:
