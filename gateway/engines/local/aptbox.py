@@ -1,4 +1,4 @@
-"""A newer Debian's packages in a private folder, without touching the system's own (facts/migration.md §2).
+"""A newer Debian's packages in a private folder, without touching the system's own (docs/decisions/which-criu.md).
 
 apt is pointed at a private sources file, made from the machine's own one with another suite, and at private lists,
 cache and status. So the same mirror and the same keys are used, and nothing of the system's is changed or upgraded.

@@ -4,7 +4,7 @@
     checkpoint  record says image · cut the network · keeper dumps, writes the marker · remove the namespace
     restore     record · new namespace with another address · keeper → criu restore → the same processes
 
-Known limits, each measured in facts/migration.md or said by CRIU: files that the job has open must be unchanged
+Known limits, each measured (docs/decisions/capsules.md) or said by CRIU: files that the job has open must be unchanged
 when it comes back; GPUs, io_uring and connections to processes outside are refused; /proc shows the host's
 processes.
 """

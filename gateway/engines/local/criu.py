@@ -1,4 +1,4 @@
-"""Which CRIU, and how it is called (facts/migration.md §2, §4).
+"""Which CRIU, and how it is called (docs/decisions/which-criu.md).
 
 A CRIU that is too old for the kernel fails in odd ways at the first dump, so none is used that has not passed
 `criu check` on this machine.
