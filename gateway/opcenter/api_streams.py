@@ -1,0 +1,151 @@
+"""Calls whose answer takes its time: events, waiting for a status, logs that are followed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from gateway.errors import Code, Refusal
+from gateway.types import JobStatus
+
+from . import rows
+from .center import Center
+from .events import Closing, Event, GatewayChanged, JobChanged
+from .fields import refuse
+from .model import ENDED, Job
+from .programs import LOGS
+from .users import Who
+from .web import Routes
+
+
+def add(routes: Routes, center: Center) -> None:
+    """Add this file's calls."""
+    calls = _Calls(center)
+    routes.add("GET", "/events", calls.events)
+    routes.add("GET", "/jobs/{id}/wait", calls.wait)
+    routes.add("GET", "/jobs/{id}/log", calls.logs)
+    routes.add("GET", "/jobs/{id}/log/{name}", calls.log)
+
+
+class _Calls:
+    def __init__(self, center: Center) -> None:
+        self._center = center
+
+    async def events(self, request: web.Request, who: Who) -> Any:
+        """Until the reader goes, falls behind, or is logged out: then it comes back and asks for everything."""
+        with self._center.book.bus.reader() as reader:
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+            await _say(response, {"type": "beat"})
+            while not reader.lost:
+                try:
+                    async with asyncio.timeout(self._center.policy.beat):
+                        event = await reader.next()
+                except TimeoutError:
+                    if not await self._still(request):
+                        break
+                    await _say(response, {"type": "beat"})
+                    continue
+                doc = await self._event(event, who)
+                if doc is not None:
+                    await _say(response, doc)
+        return response
+
+    async def _still(self, request: web.Request) -> bool:
+        try:
+            await self._center.users.who(request.headers.get("Authorization", ""))
+        except Refusal:
+            return False
+        return True
+
+    async def _event(self, event: Event, who: Who) -> dict[str, Any] | None:
+        match event:
+            case JobChanged(job):
+                if not (who.admin or job.order.owner == who.name):
+                    return None
+                return {"type": "job", "job": await self._center.gateways.job_doc(job)}
+            case GatewayChanged(gateway, gone=True):
+                return {"type": "gateway", "gateway": {"id": gateway, "status": "Destroyed"}}
+            case GatewayChanged(gateway):
+                async with self._center.book.store.read() as connection:
+                    found = await rows.get_gateway(connection, gateway)
+                if found is None:
+                    return None
+                return {"type": "gateway", "gateway": await self._center.gateways.doc(found, who)}
+            case Closing():
+                return None
+
+    async def wait(self, request: web.Request, who: Who) -> Any:
+        wanted = _statuses(request.query.get("status", ""))
+        seconds = _seconds(request.query.get("timeout", ""), self._center.policy.wait)
+        with self._center.book.bus.reader() as reader:
+            job = await self._center.book.find(request.match_info["id"], who)
+            try:
+                async with asyncio.timeout(seconds):
+                    while job.status not in wanted | ENDED:
+                        if isinstance(await reader.next(), Closing):
+                            break
+                        job = await self._center.book.get(job.id)
+            except TimeoutError:
+                job = await self._center.book.get(job.id)
+        return await self._center.gateways.job_doc(job)
+
+    async def logs(self, request: web.Request, who: Who) -> Any:
+        await self._center.book.find(request.match_info["id"], who)
+        return list(LOGS)
+
+    async def log(self, request: web.Request, who: Who) -> Any:
+        job = await self._center.book.find(request.match_info["id"], who)
+        name = request.match_info["name"]
+        if name not in LOGS:
+            raise Refusal(
+                Code.NOT_FOUND, f"Resource not found: the job has no log {name[:80]}, but {' and '.join(LOGS)}"
+            )
+        response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
+        await response.prepare(request)
+        await self._copy(response, job, self._center.folders.log(job.id, name), request.query.get("follow") == "1")
+        return response
+
+    async def _copy(self, response: web.StreamResponse, job: Job, path: Path, follow: bool) -> None:
+        offset = 0
+        while True:
+            last = not follow or (await self._center.book.get(job.id)).clean
+            while chunk := await asyncio.to_thread(_read, path, offset, self._center.policy.log_chunk):
+                await response.write(chunk)
+                offset += len(chunk)
+            if last:
+                return
+            await asyncio.sleep(self._center.policy.follow)
+
+
+def _read(path: Path, offset: int, most: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(most)
+    except FileNotFoundError:
+        return b""
+
+
+async def _say(response: web.StreamResponse, doc: dict[str, Any]) -> None:
+    await response.write(b"data: " + json.dumps(doc).encode() + b"\n\n")
+
+
+def _statuses(text: str) -> frozenset[JobStatus]:
+    names = [one.strip() for one in text.split(",") if one.strip()]
+    for one in names:
+        if one not in set(JobStatus):
+            refuse("status", f"{one[:40]!r} is none of {', '.join(JobStatus)}")
+    return frozenset(JobStatus(one) for one in names)
+
+
+def _seconds(text: str, most: float) -> float:
+    try:
+        seconds = float(text or most)
+    except ValueError:
+        refuse("timeout", f"{text[:40]!r} is not a number of seconds")
+    return min(max(seconds, 0.0), most) if seconds == seconds else most
