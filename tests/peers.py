@@ -143,10 +143,10 @@ async def connect(host: str, port: int) -> Conversation:
         return Conversation(*await asyncio.open_connection(host, port, limit=1 << 20))
 
 
-async def eventually(check: Callable[[], bool], what: str) -> None:
+async def eventually(check: Callable[[], bool], what: str, deadline: float = DEADLINE) -> None:
     """Wait until it is so. Fails, saying what, at the deadline."""
     try:
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(deadline):
             while not check():  # noqa: ASYNC110  # anything can be looked at; not everything has an event
                 await asyncio.sleep(0.005)
     except TimeoutError:

@@ -50,7 +50,7 @@ class Relayed(Protocol):
     """A WebSocket as the gate sees it."""
 
     path: bytes
-    parked_at: float
+    parked_at: int
     active_at: int
 
     async def park(self) -> None:
@@ -153,7 +153,12 @@ class Gate:
         )
 
     async def _park_all(self) -> None:
-        await asyncio.gather(*(relay.park() for relay in list(self.relays)))
+        """Per path one after the other, so that we know which one the server saw close last."""
+        await asyncio.gather(*(_park_in_order(group) for group in self._by_path()))
+
+    def _by_path(self) -> list[list[Relayed]]:
+        relays = sorted(self.relays, key=lambda one: (one.path, -one.parked_at))
+        return [list(group) for _, group in itertools.groupby(relays, key=lambda one: one.path)]
 
     async def _empty(self) -> None:
         """Requests that may be sent again and have no answer yet are cut first, all others at the deadline."""
@@ -221,9 +226,7 @@ class Gate:
 
     async def _revive_all(self) -> int:
         """Per path one after the other, the last that was closed first: it owns the server's replay buffer."""
-        relays = sorted(self.relays, key=lambda one: (one.path, -one.parked_at))
-        groups = [list(group) for _, group in itertools.groupby(relays, key=lambda one: one.path)]
-        return sum(await asyncio.gather(*(_revive_in_order(group) for group in groups)))
+        return sum(await asyncio.gather(*(_revive_in_order(group) for group in self._by_path())))
 
     async def _release(self) -> None:
         while (who := self._hold.call()) is not None:
@@ -297,6 +300,11 @@ class Gate:
     async def connection(self, *, fresh: bool) -> Connection:
         """A connection to the job. Raises Unreachable."""
         return await self.pool.get(fresh=fresh)
+
+
+async def _park_in_order(relays: list[Relayed]) -> None:
+    for relay in relays:
+        await relay.park()
 
 
 async def _revive_in_order(relays: list[Relayed]) -> int:

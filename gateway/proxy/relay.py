@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import itertools
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,6 +39,7 @@ log = structlog.get_logger()
 _BARRIER = b"floatgate barrier"
 SERVICE_RESTART = 1012  # RFC 6455's registry: clients come back
 PROTOCOL_ERROR = 1002
+_parkings = itertools.count(1)
 _GOING_AWAY = 1001  # to the job only: our end of this connection goes away
 
 
@@ -123,7 +125,7 @@ class Relay:
         limits: Limits,
     ) -> None:
         self.path = path
-        self.parked_at = 0.0
+        self.parked_at = 0  # grows from one parking to the next, over all relays
         self.active_at = 0  # ms since the epoch of the browser's last bytes
         self._gate, self._head, self._subprotocol, self._resume = gate, head, subprotocol, resume
         self._timeouts, self._limits = timeouts, limits
@@ -233,7 +235,7 @@ class Relay:
         if not self._down.between_messages:
             self._broken = self._broken or "the job's last message was cut in two"
         self._state, self._job = _State.PARKED, None
-        self.parked_at = asyncio.get_running_loop().time()
+        self.parked_at = next(_parkings)
         self._settled.clear()
         self._start_beat()
         if self._resume is Resume.COME_BACK and self._browser is not None:

@@ -12,6 +12,7 @@ import enum
 import re
 from collections import deque
 from dataclasses import dataclass
+from typing import cast
 
 import httptools
 
@@ -212,9 +213,8 @@ class Connection(asyncio.Protocol):
     # The transport's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=self._limits.high_water)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without being its subclass
+        self._transport.set_write_buffer_limits(high=self._limits.high_water)
 
     def pause_writing(self) -> None:
         self._paused = True
