@@ -38,7 +38,7 @@ from gateway.engines.local.records import Alive, Busy, Locked, Nothing, Over, Re
 from gateway.engines.local.spawn import unfit
 
 _T = TypeVar("_T")
-_AGAIN = 0.02  # seconds between two looks at a tree that is being killed
+AGAIN = 0.02  # seconds between two looks at processes that are about to change
 _log = structlog.get_logger(__name__)
 
 
@@ -221,8 +221,8 @@ class LocalEngine:
                 while run.held() or isinstance(run.state(), Alive):
                     kill_tree(run)
                     who = run.keeper() or run.identity()
-                    if who is None or not await gone(who, _AGAIN):
-                        await asyncio.sleep(_AGAIN)
+                    if who is None or not await gone(who, AGAIN):
+                        await asyncio.sleep(AGAIN)
         except TimeoutError:
             _log.error("process_does_not_die", run=str(run.path))
 

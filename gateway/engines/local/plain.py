@@ -9,6 +9,8 @@ Nothing is saved to disk: an image lives as long as its processes. capabilities(
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import shutil
 import signal
@@ -27,11 +29,11 @@ from gateway.engines.base import (
     StartFailed,
 )
 from gateway.engines.local import front, keeper
-from gateway.engines.local.engine import LocalEngine
+from gateway.engines.local.engine import AGAIN, LocalEngine
 from gateway.engines.local.machine import Machine
 from gateway.engines.local.network import tag
 from gateway.engines.local.processes import descendants, freeze, signal_all
-from gateway.engines.local.records import Alive, Record, Run
+from gateway.engines.local.records import Alive, Busy, Record, Run
 from gateway.engines.local.spawn import MARKER, keep, program_spec
 
 _FIRST_NET, _NETS = 64, 190  # 127.64.0.0 to 127.253.255.255: away from 127.0.0.1 and what people use by hand
@@ -112,6 +114,7 @@ class Plain(LocalEngine):
 
     async def _adopt(self, record: Record) -> None:
         run = self._records.run(record.run)
+        await self._settled(run)
         if self._frozen_for(run).exists():
             await self._clear(record.placement)  # checkpointed, or the restore had not come to its end
             return
@@ -120,6 +123,13 @@ class Plain(LocalEngine):
             shutil.rmtree(record.image, ignore_errors=True)
             self._records.checkpointing(record, None)
         await self._heal(record)
+
+    async def _settled(self, run: Run) -> None:
+        """Wait for a keeper that an earlier OpCenter called and that is just forking: milliseconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._timeouts.stop_grace):
+                while isinstance(run.state(), Busy):  # noqa: ASYNC110 - it is another process that ends
+                    await asyncio.sleep(AGAIN)
 
     async def _heal(self, record: Record) -> None:
         """Put the forwarder back if it has died with the rest of an earlier OpCenter's session."""
