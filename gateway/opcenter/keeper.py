@@ -99,9 +99,7 @@ class Keeper:
         folder, now = self._folder(gateway.id), self._clock()
         last = self._tries.get(gateway.id)
         if self._processes.alive(folder):
-            if read_settings(folder).get("opcenter") != self._url():  # we listen somewhere else than before
-                await self._settle(gateway, folder)
-                await self._processes.stop(folder)
+            await self._settle(gateway, folder)  # it reads its settings anew at each dial
             return
         if last is not None and now - last.at < last.pause * 1000:
             return

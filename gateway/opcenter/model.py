@@ -3,7 +3,7 @@
     Submitted ─► Initializing ─► Starting ─► Executing ─┬─► Floating ───► Executing
                                                         ├─► Suspending ─► Suspended ─► Resuming ─► Executing
                                                         └─► Completed | FailToComplete | Timedout
-    before Executing also ─► FailToExecute | NoAvailableHost       any live one ─► Cancelling ─► Cancelled
+    before Executing also ─► Completed | FailToExecute | NoAvailableHost     any live one ─► Cancelling ─► Cancelled
 
 Laws. A move that is not in `LEGAL` raises IllegalMove. Nothing leaves an ended status. A job has an address that
 gateways may dial exactly while its gate is open; whenever gate or address change, `generation` grows by one.
@@ -23,13 +23,12 @@ from gateway.types import GateState, GatewayId, JobId, JobStatus, Step, WebSocke
 
 S = JobStatus
 
-_BEGINNING = {S.CANCELLING, S.FAIL_TO_EXECUTE, S.NO_AVAILABLE_HOST}
 _OVER = {S.COMPLETED, S.FAIL_TO_COMPLETE}
 
 LEGAL: Mapping[JobStatus, frozenset[JobStatus]] = {
-    S.SUBMITTED: frozenset({S.INITIALIZING, *_BEGINNING}),
-    S.INITIALIZING: frozenset({S.STARTING, S.COMPLETED, *_BEGINNING}),
-    S.STARTING: frozenset({S.EXECUTING, S.COMPLETED, *_BEGINNING}),
+    S.SUBMITTED: frozenset({S.INITIALIZING, S.CANCELLING}),
+    S.INITIALIZING: frozenset({S.STARTING, S.COMPLETED, S.FAIL_TO_EXECUTE, S.NO_AVAILABLE_HOST, S.CANCELLING}),
+    S.STARTING: frozenset({S.EXECUTING, S.COMPLETED, S.FAIL_TO_EXECUTE, S.CANCELLING}),
     S.EXECUTING: frozenset({S.FLOATING, S.SUSPENDING, S.CANCELLING, S.TIMEDOUT, *_OVER}),
     S.FLOATING: frozenset({S.EXECUTING, S.SUSPENDED, S.CANCELLING, S.CHECKPOINT_FAILED, *_OVER}),
     S.SUSPENDING: frozenset({S.EXECUTING, S.SUSPENDED, S.CANCELLING, S.CHECKPOINT_FAILED, *_OVER}),

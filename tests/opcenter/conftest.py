@@ -1,0 +1,161 @@
+"""An OpCenter on a real socket with SQLite on disk, the scripted engine behind it and a client before it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from gateway.client import OpCenterClient
+from gateway.config import Config, Timeouts
+from gateway.engines.base import Engine
+from gateway.engines.fake import FakeEngine
+from gateway.opcenter import OpCenter
+from gateway.opcenter.policy import Policy
+from gateway.opcenter.server import now_ms
+
+from .peers import DEADLINE, GatewayPeer, NoProcesses, Server
+
+TIMES = replace(Timeouts(), look=0.05, redial_pause=0.01, drain_report=30.0)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    """The log goes nowhere: pytest would show it with every failure."""
+    structlog.configure(processors=[_drop])
+
+
+def _drop(*_: object) -> Any:
+    raise structlog.DropEvent
+
+
+class World:
+    """One home, one engine, and as many OpCenters after each other as a test likes."""
+
+    def __init__(self, home: Path, server: Server, stack: AsyncExitStack) -> None:
+        self.home = home
+        self.engine = FakeEngine(behind=server.place)
+        self.server = server
+        self.processes = NoProcesses()
+        self.password = ""
+        self.clock: Callable[[], int] = now_ms
+        self.times = TIMES
+        self.policy = Policy()
+        self.center: OpCenter | None = None
+        self.client: OpCenterClient | None = None
+        self.stack = stack
+
+    @property
+    def api(self) -> OpCenterClient:
+        assert self.client is not None
+        return self.client
+
+    async def start(self, engine: Engine | None = None) -> OpCenterClient:
+        """A new OpCenter in this home, and its admin's client."""
+        self.center = OpCenter(
+            self.home,
+            port=0,
+            engine=engine or self.engine,
+            config=Config(self.home, self.times),
+            policy=self.policy,
+            processes=self.processes,
+            clock=self.clock,
+        )
+        opened = await self.center.open()
+        self.password = opened.first_password or self.password
+        self.client = await self.user("admin", self.password)
+        return self.client
+
+    async def user(self, name: str, password: str) -> OpCenterClient:
+        """A client that is logged in."""
+        assert self.center is not None and self.center.opened is not None
+        client = await self.stack.enter_async_context(OpCenterClient(self.center.opened.address))
+        await client.login(name, password)
+        return client
+
+    async def stop(self) -> None:
+        if self.center is not None:
+            await self.center.close()
+
+    async def restart(self) -> OpCenterClient:
+        await self.stop()
+        return await self.start()
+
+    async def gateway(self, **more: Any) -> dict[str, Any]:
+        doc: dict[str, Any] = await self.api.post("/gateways", {"portRange": free_range(), **more})
+        return doc
+
+    def peer(self, gateway: dict[str, Any], drains: bool = True) -> GatewayPeer:
+        return GatewayPeer(self.home / "gateways" / gateway["id"], drains)
+
+    async def submit(self, **more: Any) -> dict[str, Any]:
+        body = {"command": ["serve"], "publish": ["8888"], "name": "one", **more}
+        doc: dict[str, Any] = await self.api.post("/jobs", body)
+        return doc
+
+    async def until(self, job: dict[str, Any], status: str) -> dict[str, Any]:
+        """The job, as soon as it has this status."""
+        async with asyncio.timeout(DEADLINE):
+            doc: dict[str, Any] = await self.api.get(f"/jobs/{job['id']}/wait", status=status, timeout="60")
+        assert doc["status"] == status, doc["reason"]
+        return doc
+
+    async def running(self, **more: Any) -> dict[str, Any]:
+        return await self.until(await self.submit(**more), "Executing")
+
+    async def path(self, job: dict[str, Any]) -> list[str]:
+        """Statuses and steps of the job so far, without repetitions."""
+        entries = await self.api.get(f"/jobs/{job['id']}/history")
+        names = [f"{one['status']}/{one['step']}" if one["step"] else one["status"] for one in entries]
+        return [name for index, name in enumerate(names) if index == 0 or names[index - 1] != name]
+
+    async def eventually(self, check: Callable[[], bool]) -> None:
+        """Until it is true: for what nobody announces."""
+        async with asyncio.timeout(DEADLINE):
+            while not check():
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """Nothing runs yet."""
+    async with AsyncExitStack() as stack, Server() as server:
+        world = World(tmp_path / "home", server, stack)
+        try:
+            yield world
+        finally:
+            await world.stop()
+            await world.engine.shut()
+
+
+@pytest.fixture
+async def api(world: World) -> OpCenterClient:
+    """An OpCenter runs; its admin's client."""
+    return await world.start()
+
+
+def free_range(count: int = 11) -> str:
+    """A port range in which the first and last port are free now."""
+    for low in range(20000, 60000, 97):
+        if all(_free(port) for port in (low, low + count - 1)):
+            return f"{low}:{low + count - 1}"
+    raise RuntimeError("no free ports")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
