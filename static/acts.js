@@ -28,30 +28,28 @@ function resume(widget, act, linked) {
 
 /** Two clicks, with a rest in between, while nothing covers the button. */
 function migrate(widget, act, linked) {
-  const first = (event) => {
-    if (event.isTrusted) attempt(widget, act, () => question(widget, button));
-  };
-  const button = h("button", { type: "button", class: "button", "data-key": act, disabled: !linked, on: { click: first } }, icon(ICONS.migrate, 15), t(widget.busy === act ? "widget.busy" : "widget.migrate"));
-  return button;
+  if (widget.asking) return widget.asking;
+  const first = (event) => event.isTrusted && attempt(widget, act, () => question(widget));
+  return h("button", { type: "button", class: "button", "data-key": act, disabled: !linked, on: { click: first } }, icon(ICONS.migrate, 15), t(widget.busy === act ? "widget.busy" : "widget.migrate"));
 }
 
-async function question(widget, button) {
+async function question(widget) {
   const nonce = await ask("migrate");
-  const place = widget.body.querySelector("[data-key=migrate]") ?? button;
-  const yes = h("button", { type: "button", class: "button primary arming", "data-key": "migrate", disabled: true }, t("widget.migrate.sure"));
-  const had = document.activeElement === place;
-  place.replaceWith(yes);
-  const eye = watch(yes);
-  await new Promise((done) => { setTimeout(done, REST); });
-  yes.disabled = false;
-  if (had) yes.focus();
-  const sure = await new Promise((done) => {
-    yes.addEventListener("click", (event) => event.isTrusted && done(eye.seen() ? "yes" : "covered"));
+  const yes = h("button", { type: "button", class: "button primary arming", "data-key": "migrate", "aria-disabled": "true" }, t("widget.migrate.sure"));
+  const eye = watch(yes), asked = performance.now();
+  widget.asking = yes;
+  widget.render();
+  setTimeout(() => yes.removeAttribute("aria-disabled"), REST);
+  const answer = await new Promise((done) => {
+    const rested = () => performance.now() - asked >= REST;
+    yes.addEventListener("click", (event) => event.isTrusted && rested() && done(eye.seen() ? "yes" : "covered"));
     setTimeout(done, PATIENCE, "no");
   });
   eye.stop();
-  if (sure === "covered") throw new Refusal(0, { denied: "COVERED" });
-  if (sure === "yes") await send("migrate", nonce);
+  widget.asking = null;
+  widget.render();
+  if (answer === "covered") throw new Refusal(0, { denied: "COVERED" });
+  if (answer === "yes") await send("migrate", nonce);
 }
 
 /** Whether the button has been in plain sight for the whole rest. Chromium can tell (Intersection Observer v2). */
@@ -72,6 +70,7 @@ const send = (act, nonce) => call("/api/act", { job: data.job, act, nonce, name:
 async function attempt(widget, act, work) {
   if (widget.busy) return;
   Object.assign(widget, { busy: act, trouble: "" });
+  widget.render();
   try {
     await work();
   } catch (error) {

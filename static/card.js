@@ -10,7 +10,7 @@ const CORNERS = { lt: "0", rt: "90", rb: "180", lb: "270" };
 /** @param {any} widget the <job-control> @param {import("./view.js").View} shown */
 export function card(widget, shown) {
   const { state } = widget;
-  const says = JSON.stringify([state && { ...state, now: 0, at: 0 }, shown.moving, shown.silent !== null, current()?.user, widget.busy, widget.trouble]);
+  const says = JSON.stringify([state && { ...state, now: 0, at: 0 }, shown.moving, shown.silent !== null, current()?.user, widget.busy, widget.trouble, !!widget.asking]);
   if (says !== widget.cardSays) {
     widget.cardSays = says;
     const focused = widget.body.contains(document.activeElement) ? document.activeElement.dataset.key : null;

@@ -6,14 +6,12 @@
   const language = navigator.languages.map((one) => one.slice(0, 2).toLowerCase()).find((one) => one in data.words) || "en";
   const words = data.words[language];
   const STEPS = ["draining", "checkpointing", "transferring", "restoring", "reconnecting"];
-  const OPEN = ["Executing", "Capturing"];
-  const SLEEPING = ["Suspended"];
-  const OVER = ["Completed", "Cancelled", "FailToExecute", "FailToComplete", "Timedout"];
   const TRIES = "gw.tries";
 
   /** @param {string} key @param {Record<string, string|number>} [values] */
   const t = (key, values = {}) => (words[key] || key).replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
-  const kind = (status) => (OPEN.includes(status) ? "open" : SLEEPING.includes(status) ? "suspended" : OVER.includes(status) ? "ended" : "wait");
+  /** Which page fits the gateway's state; `open` is also that the job's server accepts again. */
+  const kind = ({ gate, open }) => (open ? "open" : gate === "suspended" || gate === "ended" ? gate : "wait");
   const span = (seconds) => (seconds < 90 ? t("seconds", { n: Math.max(1, Math.round(seconds)) }) : t("minutes", { n: Math.round(seconds / 60) }));
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
   const all = (name) => document.querySelectorAll(`[data-${name}]`);
@@ -27,6 +25,7 @@
   function write() {
     document.documentElement.lang = language;
     for (const el of all("t")) el.textContent = words[el.dataset.t] || el.textContent;
+    for (const el of all("reason")) if (el.dataset.reason) el.textContent = t("reason", { reason: words[el.dataset.reason] });
     for (const el of all("status")) el.textContent = t(`status.${status}`);
     for (const el of all("time")) el.textContent = t(el.dataset.time, { time: new Date(data.since).toLocaleString(language) });
     if (data.kind === "wait") for (const el of all("wait")) el.textContent = t(waitKey(status, el.dataset.wait));
@@ -78,8 +77,7 @@
       const answer = await fetch("/.gw/state", { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(10000) });
       const news = await answer.json();
       begun = performance.now() - (news.now - news.since);
-      if (kind(news.status) !== kind(data.status)) return "open";
-      if (kind(news.status) === "open" && waited >= Math.max(patience, 1000)) return "open";
+      if (kind(news) !== data.kind && waited >= patience) return "open";
       [status, step] = [news.status, news.step];
       write();
       return "yes";
@@ -97,5 +95,5 @@
     return;
   }
   document.addEventListener("visibilitychange", () => { pause = Math.min(pause, 1000); look(); });
-  setTimeout(look, patience);
+  look();
 })();

@@ -3,6 +3,7 @@
 import { data } from "./words.js";
 
 const KEY = `gw.place.${data.job}`;
+const OURS = "ours"; // what the gateway's own pages say in the place of JupyterLab's theme: they tell of a move themselves
 const SNAP = 16, WIDE = 1150, PILL = [150, 26];
 
 /** @typedef {[number, number, number, number]} Spot from the right (else left), how far, from the bottom (else top), how far */
@@ -15,6 +16,8 @@ export class Place extends EventTarget {
   #chosen = 0;
   #size = [...PILL, false];
   #settling = 0;
+  /** Whether the page around is the gateway's own. */
+  ours = false;
 
   /** Take the first message port that the page around us offers, if it is a page of this job. */
   listen() {
@@ -78,7 +81,10 @@ export class Place extends EventTarget {
   #hear(m) {
     if (!m || typeof m !== "object") return;
     if (Array.isArray(m.view)) this.#resize(m.view.map(Number));
-    if (Array.isArray(m.theme)) this.dispatchEvent(new CustomEvent("theme", { detail: theme(m.theme) }));
+    if (Array.isArray(m.theme)) {
+      this.ours = m.theme[0] === OURS;
+      this.dispatchEvent(new CustomEvent("theme", { detail: theme(m.theme) }));
+    }
     if (Array.isArray(m.free)) this.#answer(m.free);
     if (Array.isArray(m.dropped)) this.#dropped(m.dropped);
     if (m.outside) this.dispatchEvent(new Event("outside"));

@@ -37,7 +37,7 @@ export function view(state, seconds, silent, moved) {
   shown.moving = moving;
   shown.alert = isMoving(state) && seconds >= ALERT;
   if (moving || (WORKING.includes(state.status) && seconds >= PATIENCE)) shown.time = seconds;
-  if (!isMoving(state) && moved && moved.ago < FAREWELL) Object.assign(shown, { label: "widget.moved", time: moved.took, moved: moved.took });
+  if (state.status === "Executing" && !isMoving(state) && moved && moved.ago < FAREWELL) Object.assign(shown, { label: "widget.moved", time: moved.took, moved: moved.took });
   if (silent !== null && silent >= SILENCE) Object.assign(shown, { tone: "lost", silent, time: shown.time });
   return shown;
 }

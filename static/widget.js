@@ -24,6 +24,11 @@ class JobControl extends HTMLElement {
   /** Whether the card opened by itself, and for which move it was closed by hand. */
   auto = false;
   closedFor = 0;
+  /** What an act is doing: its name while it is under way, what went wrong, the button of the second click. */
+  busy = "";
+  trouble = "";
+  /** @type {HTMLElement|null} */
+  asking = null;
   said = "";
 
   connectedCallback() {
@@ -158,7 +163,7 @@ class JobControl extends HTMLElement {
     const now = performance.now(), silent = this.silentSince === null ? null : (now - this.silentSince) / 1000;
     const moved = this.moved && { took: this.moved.took, ago: (now - this.moved.at) / 1000 };
     const shown = view(this.state, this.seconds(), silent, moved);
-    if (shown.alert && !this.open && this.closedFor !== this.state.since) this.open = this.auto = true;
+    if (shown.alert && !this.open && !this.place.ours && this.closedFor !== this.state.since) this.open = this.auto = true;
     this.bar(shown);
     this.body.hidden = !this.open;
     this.root.classList.toggle("open", this.open);

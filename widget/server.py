@@ -56,20 +56,6 @@ def build_app(
     return app
 
 
-_ROUTES = [
-    web.get("/w/{job}", windows.frame),
-    web.get("/login", windows.login),
-    web.get("/confirm", windows.confirm),
-    web.post("/api/login", api.login),
-    web.post("/api/logout", api.logout),
-    web.get("/api/state/{job}", api.read),
-    web.post("/api/ask", api.ask),
-    web.post("/api/act", api.act),
-    web.get("/api/live/{job}", live),
-    web.get("/static/{version}/{name}", lambda request: _static(request)),
-]
-
-
 async def _static(request: web.Request) -> web.Response:
     asset = tree().get(request.path)
     if asset is None:
@@ -100,3 +86,17 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 async def _close_sockets(app: web.Application) -> None:
     for socket in list(app[OFFICE].sockets):
         await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the gateway stops")
+
+
+_ROUTES = [
+    web.get("/w/{job}", windows.frame),
+    web.get("/login", windows.login),
+    web.get("/confirm", windows.confirm),
+    web.post("/api/login", api.login),
+    web.post("/api/logout", api.logout),
+    web.get("/api/state/{job}", api.read),
+    web.post("/api/ask", api.ask),
+    web.post("/api/act", api.act),
+    web.get("/api/live/{job}", live),
+    web.get("/static/{version}/{name}", _static),
+]
