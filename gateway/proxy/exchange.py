@@ -15,22 +15,21 @@ from __future__ import annotations
 import asyncio
 import enum
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 
 import structlog
 from aiohttp import ClientError, web
 from aiohttp.web_exceptions import HTTPException
 
-from gateway.config import Config
 from gateway.errors import Outcome
 from gateway.types import GateState
 from widget.assets import loader
 
-from . import cookies, headers, inject, own, replay
+from . import headers, inject, own, replay
 from .body import Body, BodyTimeout
 from .deliver import Delivery
-from .gate import Gate, Refused
+from .door import Door
+from .gate import Refused
 from .handshake import is_websocket, open_relay
 from .headers import RawHeaders, Visit
 from .listener import BrowserConnection
@@ -47,17 +46,6 @@ class _Next(enum.Enum):
     AGAIN = "again"
 
 
-@dataclass(frozen=True, slots=True)
-class Door:
-    """What an exchange knows of the port it came in by."""
-
-    gate: Gate
-    config: Config
-    control_port: int
-    names: frozenset[str]
-    """Host names, besides IPs and localhost, that this gateway answers to."""
-
-
 class Exchange:
     """One request. Made for it, used once."""
 
@@ -70,6 +58,7 @@ class Exchange:
         self.body = Body(request, door.config.timeouts, door.config.limits)
         self._connection: Connection | None = None
         self._first_refusal: float | None = None
+        self._losses = 0
 
     # The story
 
@@ -181,9 +170,11 @@ class Exchange:
             log.warning("answer cut short", job=self.gate.listener.job, why=str(error))
             self.reply.cut()
             return _Next.DONE
-        if self.replayable:
+        self._losses += self.gate.is_open  # while the gate is held it is the move that cuts, however often
+        if self.replayable and self._losses <= _RETRIES:
             self._drop_connection()
             return _Next.AGAIN
+        self.gate.lost()
         log.warning("request lost", job=self.gate.listener.job, method=self.request.method, why=str(error))
         return await self._fail(Outcome.LOST)
 
@@ -213,6 +204,13 @@ class Exchange:
         except ClientGone:
             self.reply.cut()
             return self.reply
+
+    def log(self, seconds: float) -> None:
+        """The line in the access log."""
+        client = self.client.client if self.request.protocol else ""
+        status = self.reply.status if self.reply.begun else 0
+        job = self.gate.listener.job
+        self.door.access.add(job, client, self.method, self.target, status, self.reply.size, seconds)
 
     # What the gate asks
 
@@ -248,9 +246,7 @@ class Exchange:
     @property
     def visit(self) -> Visit:
         """Who asks."""
-        listener = self.gate.listener
-        prefix = cookies.prefix(listener.port, listener.job)
-        return Visit(self.client.client, "http", self.host, prefix)
+        return self.door.visit(self.client.client, self.host)
 
     @property
     def form(self) -> bytes:
@@ -296,6 +292,8 @@ class Exchange:
             self._connection.abort("dropped")
             self._connection = None
 
+
+_RETRIES = 2  # a request that ends its server each time is not tried for ever
 
 _PAGE_OUTCOME = {
     GateState.HELD: Outcome.MOVING,

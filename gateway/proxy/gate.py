@@ -252,9 +252,23 @@ class Gate:
                 self._inside[who] = exchange
             yield answer
         finally:
-            self._inside.pop(who, None)
-            self._hold.leave(who)
-            self._note()
+            self.leave(who)
+
+    def enter(self, exchange: Inside) -> int | None:
+        """Go on at once, without a task: a number for `leave`; None if the gate is not open."""
+        if self._hold.state is not State.OPEN:
+            return None
+        who = next(self._numbers)
+        self._hold.arrive(who, 0.0)  # an open gate asks for no time
+        self._inside[who] = exchange
+        self._note()
+        return who
+
+    def leave(self, who: int) -> None:
+        """What `enter` let in has ended."""
+        self._inside.pop(who, None)
+        self._hold.leave(who)
+        self._note()
 
     async def _arrive(self, who: int) -> Pass | Refused:
         loop = asyncio.get_running_loop()

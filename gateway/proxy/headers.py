@@ -78,6 +78,11 @@ def for_job(headers: Sequence[tuple[bytes, bytes]], target: bytes, visit: Visit,
     return out
 
 
+def added(target: bytes, visit: Visit) -> bytes:
+    """Our own lines and the head's end, as bytes."""
+    return _lines(_added(target, visit)) + b"\r\n"
+
+
 def _added(target: bytes, visit: Visit) -> RawHeaders:
     scheme = visit.scheme.encode()
     return [
@@ -98,8 +103,17 @@ def for_browser(headers: Sequence[tuple[bytes, bytes]], visit: Visit) -> RawHead
             continue
         if key == b"strict-transport-security" and visit.scheme == "http":
             continue  # RFC 6797 §7.2: it would hold for every port of this host, theirs and ours
-        out.append((name, cookies.outgoing(value, visit.cookie_prefix) if key == b"set-cookie" else value))
+        if key == b"set-cookie":
+            out += _set_cookie(name, value, visit.cookie_prefix)
+            continue
+        out.append((name, value))
     return out
+
+
+def _set_cookie(name: bytes, value: bytes, prefix: str) -> RawHeaders:
+    """The cookie under its own name here, and a second line where a deletion must reach the renamed one too."""
+    also = cookies.clearing(value, prefix)
+    return [(name, cookies.outgoing(value, prefix))] + ([(name, also)] if also else [])
 
 
 def request_head(method: bytes, target: bytes, headers: RawHeaders) -> bytes:

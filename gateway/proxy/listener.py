@@ -17,14 +17,16 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.config import Limits, Timeouts
 from gateway.errors import Outcome
 from gateway.types import Rule
 
 from .reply import refusal_without_request
+from .straight import Straight
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
+
+    from .door import Door
 
 log = structlog.get_logger()
 
@@ -54,7 +56,7 @@ class Guard:
 class BrowserConnection(RequestHandler):
     """A browser's connection to one port."""
 
-    __slots__ = ("_head_timer", "_listener", "client")
+    __slots__ = ("_ahead", "_head_timer", "_listener", "_partial", "_slow_timer", "_straight", "client")
 
     def __init__(self, listener: Listener, manager: web.Server, loop: asyncio.AbstractEventLoop) -> None:
         limits, timeouts = listener.limits, listener.timeouts
@@ -70,6 +72,10 @@ class BrowserConnection(RequestHandler):
         )
         self._listener = listener
         self._head_timer: asyncio.TimerHandle | None = None
+        self._slow_timer: asyncio.TimerHandle | None = None
+        self._straight = Straight(self, listener.door, loop)
+        self._ahead = b""  # came while a straight exchange was under way
+        self._partial = False  # aiohttp's parser has the beginning of a head
         self.client = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -83,16 +89,85 @@ class BrowserConnection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._head_came()
+        self._taken()
+        self._straight.client_gone()
         self._listener.gone(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._straight.busy:
+            self._ahead += data
+            if self.transport is not None and len(self._ahead) > self._listener.limits.head:
+                self.transport.pause_reading()
+            return
+        self._listener.count()
+        if self._is_idle and self._straight.accept(data, self._listener.door):
+            self._head_came()
+            return
+        self._to_aiohttp(data)
+
+    def _to_aiohttp(self, data: bytes) -> None:
         before = self._request_count
         super().data_received(data)
-        if self._request_count != before or self._current_request is not None:
+        self._partial = self._request_count == before and self._current_request is None
+        if not self._partial:
             self._head_came()
         elif self._head_timer is None and not self._upgraded:
             self._expect_head()
+
+    @property
+    def _is_idle(self) -> bool:
+        """aiohttp waits for a request and has no part of one."""
+        waiter = self._waiter
+        return waiter is not None and not waiter.done() and not self._partial and not self._messages
+
+    # What the straight path needs
+
+    def write(self, data: bytes) -> None:
+        """To the browser, unless it has left."""
+        transport = self.transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
+
+    def take_other_path(self, data: bytes) -> None:
+        """The straight path cannot serve this request."""
+        if self.transport is not None:
+            self._to_aiohttp(data + self._take_ahead())
+
+    def straight_done(self, *, keep: bool) -> None:
+        """A straight exchange has ended."""
+        if not keep or self._close or self._force_close:
+            self.force_close()
+            return
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._ahead:
+            self._loop.call_soon(self.data_received, self._take_ahead())
+
+    def _take_ahead(self) -> bytes:
+        ahead, self._ahead = self._ahead, b""
+        if self.transport is not None and len(ahead) > self._listener.limits.head:
+            self.transport.resume_reading()
+        return ahead
+
+    def _process_keepalive(self) -> None:
+        if self._straight.busy:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._straight.flow(go=False)
+        self._slow_timer = self._loop.call_later(self._listener.timeouts.write_idle, self.force_close)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._taken()
+        self._straight.flow(go=True)
+
+    def _taken(self) -> None:
+        if self._slow_timer is not None:
+            self._slow_timer.cancel()
+            self._slow_timer = None
 
     def _expect_head(self) -> None:
         self._head_timer = self._loop.call_later(self._listener.timeouts.head, self._head_is_late)
@@ -142,9 +217,13 @@ class BrowserConnection(RequestHandler):
 class Listener:
     """A listening socket and the connections that came by it."""
 
-    def __init__(self, port: int, handler: Handler, guard: Guard, timeouts: Timeouts, limits: Limits) -> None:
-        self.port = port
-        self.timeouts, self.limits = timeouts, limits
+    def __init__(self, door: Door, handler: Handler, guard: Guard) -> None:
+        """`handler` serves what does not go straight."""
+        self.port = door.gate.listener.port
+        self.door = door
+        self.timeouts, self.limits = door.config.timeouts, door.config.limits
+        self.heard = 0
+        """Times that bytes came from a browser: its growth is activity."""
         self._guard = guard
         self._manager = web.Server(handler, handler_cancellation=True, access_log=None)
         self._server: asyncio.Server | None = None
@@ -165,6 +244,10 @@ class Listener:
         if self._server is not None:
             self._server.close()
         await self._manager.shutdown(patience)
+
+    def count(self) -> None:
+        """Bytes came."""
+        self.heard += 1
 
     def admit(self, connection: BrowserConnection) -> bool:
         """Whether it may stay."""

@@ -129,13 +129,27 @@ class HandedOver(Reply):
         self._set_keep(False)
 
 
+def refusal(outcome: Outcome, job: str = "") -> bytes:
+    """A short answer for programs, whole; the connection ends with it. Clients look for a message in JSON."""
+    doc = {"message": outcome.sentence, "reason": outcome.name, **({"job": job} if job else {})}
+    body = json.dumps(doc).encode()
+    lines: RawHeaders = [
+        (b"Content-Type", b"application/json"),
+        (b"Content-Length", b"%d" % len(body)),
+        (b"Cache-Control", b"no-store"),
+        (b"X-Floatgate-Outcome", outcome.name.encode()),
+        (b"Connection", b"close"),
+    ]
+    if outcome.retry_after is not None:
+        lines.append((b"Retry-After", b"%d" % outcome.retry_after))
+    return answer_head(outcome.status, http.HTTPStatus(outcome.status).phrase.encode(), lines) + body
+
+
 def refusal_without_request(request: web.BaseRequest, outcome: Outcome) -> Reply:
-    """The answer to bytes that are no request; the connection ends with it."""
+    """The answer to bytes that are no request."""
     reply = Reply(request, 0)
     reply.cut()
-    body = json.dumps({"message": outcome.sentence, "reason": outcome.name}).encode()
-    lines = [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(body))]
     with suppress(ClientGone):
-        reply.begin(outcome.status, http.HTTPStatus(outcome.status).phrase.encode(), lines, Form.DECLARED)
-        reply._put(body)
+        reply._put(refusal(outcome))
+        reply.begun = True
     return reply

@@ -12,7 +12,7 @@ import enum
 import re
 from collections import deque
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import httptools
 
@@ -64,6 +64,16 @@ class Answer:
     length: int | None = None
 
 
+class Sink(Protocol):
+    """Takes over what comes from a connection, byte for byte."""
+
+    def from_job(self, data: bytes) -> None:
+        """Bytes came."""
+
+    def job_lost(self) -> None:
+        """The connection has ended."""
+
+
 class _Phase(enum.Enum):
     IDLE = "idle"  # in the pool: nothing may come
     HEAD = "head"
@@ -98,7 +108,10 @@ class Connection(asyncio.Protocol):
         """No exchange has used it yet: a failure is then not that of an old pooled connection."""
         self.sent = 0
         """Bytes written for the current exchange."""
-        self.on_idle_end: asyncio.TimerHandle | None = None
+        self.idle_since = 0.0
+        """Since when it is in the pool, the loop's clock."""
+        self.sink: Sink | None = None
+        """Who gets everything that comes, instead of this class: the straight path."""
 
     # The exchange's side
 
@@ -183,10 +196,17 @@ class Connection(asyncio.Protocol):
         self._phase = _Phase.TAKEN
         return transport, rest
 
-    def rest(self) -> None:
+    def rest(self, now: float) -> None:
         """Into the pool."""
         self._phase = _Phase.IDLE
         self.fresh = False
+        self.sink = None
+        self.idle_since = now
+
+    def flow(self, go: bool) -> None:
+        """Read on, or do not."""
+        if self._transport is not None:
+            (self._transport.resume_reading if go else self._transport.pause_reading)()
 
     async def _wait(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
@@ -224,6 +244,9 @@ class Connection(asyncio.Protocol):
         self._unblock()
 
     def data_received(self, data: bytes) -> None:
+        if self.sink is not None:
+            self.sink.from_job(data)
+            return
         try:
             match self._phase:
                 case _Phase.HEAD:
@@ -249,6 +272,11 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._paused = False
+        if self.sink is not None:
+            sink, self.sink = self.sink, None
+            self._error = Lost("the job's side closed the connection")
+            sink.job_lost()
+            return
         self._fail(Lost(f"the job's side closed the connection ({type(exc).__name__ if exc else 'end of stream'})"))
 
     # Parsing
@@ -380,6 +408,7 @@ class Pool:
         self._timeouts, self._limits = timeouts, limits
         self._idle: list[Connection] = []
         self._address: Address | None = None
+        self._sweep: asyncio.TimerHandle | None = None
 
     def aim(self, address: Address | None) -> None:
         """Where to dial from now on; idle connections to elsewhere are closed."""
@@ -387,37 +416,57 @@ class Pool:
             self.close()
         self._address = address
 
-    async def get(self, *, fresh: bool) -> Connection:
-        """An idle connection unless `fresh` is asked for, else a new one. Raises Unreachable."""
-        while self._idle and not fresh:
+    def take(self) -> Connection | None:
+        """An idle connection that lives, if there is one."""
+        while self._idle:
             connection = self._idle.pop()
-            if connection.on_idle_end is not None:
-                connection.on_idle_end.cancel()
             if connection.alive:
                 return connection
+        return None
+
+    async def get(self, *, fresh: bool) -> Connection:
+        """An idle connection unless `fresh` is asked for, else a new one. Raises Unreachable."""
+        idle = None if fresh else self.take()
+        if idle is not None:
+            return idle
         if self._address is None:
             raise Unreachable("the job has no address")
         return await dial(self._address, self._timeouts, self._limits)
 
     def put(self, connection: Connection) -> None:
-        """Give one back; it is closed if it cannot be used again."""
-        if not connection.reusable or len(self._idle) >= self._limits.idle_upstream:
+        """Give one back after `head` and `read`; it is closed if it cannot be used again."""
+        if connection.reusable:
+            self.keep(connection)
+        else:
+            connection.abort("not kept")
+
+    def keep(self, connection: Connection) -> None:
+        """Give one back that is known to be usable."""
+        if len(self._idle) >= self._limits.idle_upstream or not connection.alive:
             connection.abort("not kept")
             return
-        connection.rest()
         loop = asyncio.get_running_loop()
-        connection.on_idle_end = loop.call_later(self._timeouts.pool_idle, self._drop, connection)
+        connection.rest(loop.time())
         self._idle.append(connection)
+        if self._sweep is None:
+            self._sweep = loop.call_later(self._timeouts.pool_idle, self._drop_old)
 
     def close(self) -> None:
         """Close what is idle."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
         for connection in self._idle:
-            if connection.on_idle_end is not None:
-                connection.on_idle_end.cancel()
             connection.abort("the pool is closed")
         self._idle.clear()
 
-    def _drop(self, connection: Connection) -> None:
-        if connection in self._idle:
+    def _drop_old(self) -> None:
+        """One timer for all: a connection is idle for `pool_idle` seconds at least, twice that at most."""
+        self._sweep = None
+        loop = asyncio.get_running_loop()
+        limit = loop.time() - self._timeouts.pool_idle
+        for connection in [one for one in self._idle if one.idle_since <= limit]:
             self._idle.remove(connection)
             connection.abort("idle for too long")
+        if self._idle:
+            self._sweep = loop.call_later(self._timeouts.pool_idle, self._drop_old)

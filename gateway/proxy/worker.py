@@ -14,6 +14,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -24,8 +25,10 @@ from gateway.config import Config
 from gateway.types import Activity, GateReport, Rule, listener_from_json
 from gateway.types import Listener as ListenerDoc
 
+from .accesslog import AccessLog
 from .channel import Channel, Message
-from .exchange import Door, Exchange
+from .door import Door
+from .exchange import Exchange
 from .gate import Gate
 from .listener import Guard, Listener
 from .logs import set_up_logs
@@ -41,7 +44,6 @@ class _Port:
 
     listener: Listener
     gate: Gate
-    requests: int = 0
     last: int = 0
     told: Activity | None = field(default=None)
 
@@ -55,6 +57,7 @@ class Worker:
         self._ports: dict[int, _Port] = {}
         self._control_port = 0
         self._names: frozenset[str] = frozenset()
+        self._access = AccessLog()
 
     async def run(self) -> None:
         """Until told to stop, or the parent is gone."""
@@ -77,6 +80,8 @@ class Worker:
                 self._control_port = config["control_port"]
                 self._names = frozenset(config["names"])
                 self._guard.set(tuple(Rule(**one) for one in config["rules"]))
+                for port in self._ports.values():
+                    port.listener.door = self._door(port.gate)
             case {"listener": doc}:
                 await self._listen(listener_from_json(doc), fds)
             case {"close": port}:
@@ -97,9 +102,7 @@ class Worker:
             return
         gate = Gate(doc, self._config.timeouts, self._config.limits, self)
         gate.follow(doc)
-        listener = Listener(
-            doc.port, self._handler(doc.port), self._guard, self._config.timeouts, self._config.limits
-        )
+        listener = Listener(self._door(gate), partial(self._handle, doc.port), self._guard)
         self._ports[doc.port] = _Port(listener, gate)
         await listener.open(socket.socket(fileno=fds[0]))
 
@@ -112,21 +115,19 @@ class Worker:
     async def _stop(self) -> None:
         for port in list(self._ports):
             await self._close(port)
+        self._access.flush()
         self._channel.close()
 
-    def _handler(self, number: int):  # type: ignore[no-untyped-def]  # aiohttp's handler type is private
-        async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            port = self._ports[number]
-            port.requests += 1
-            port.last = _now_ms()
-            started = time.monotonic()
-            exchange = Exchange(request, Door(port.gate, self._config, self._control_port, self._names))
-            try:
-                return await exchange.run()
-            finally:
-                _access_log(exchange, time.monotonic() - started)
+    def _door(self, gate: Gate) -> Door:
+        return Door(gate, self._config, self._control_port, self._names, self._access)
 
-        return handle
+    async def _handle(self, number: int, request: web.BaseRequest) -> web.StreamResponse:
+        started = time.monotonic()
+        exchange = Exchange(request, self._ports[number].listener.door)
+        try:
+            return await exchange.run()
+        finally:
+            exchange.log(time.monotonic() - started)
 
     # What gates report
 
@@ -148,13 +149,17 @@ class Worker:
                 self._channel.send({"activity": asdict(one)})
 
     def _activity(self, number: int, port: _Port) -> Activity:
+        """`last` is as exact as the news are frequent."""
+        heard = port.listener.heard
+        if port.told is None or heard != port.told.requests:
+            port.last = _now_ms() if heard else 0
         busy = max((relay.active_at for relay in port.gate.relays), default=0)
         return Activity(
             job=port.gate.listener.job,
             port=number,
             last=max(port.last, busy),
             clients=tuple(sorted(port.listener.clients)[: self._config.limits.news_clients]),
-            requests=port.requests,
+            requests=heard,
             websockets=len(port.gate.relays),
             waiting=port.gate.waiting,
         )
@@ -162,20 +167,6 @@ class Worker:
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
-
-
-def _access_log(exchange: Exchange, seconds: float) -> None:
-    """Without the query, which may hold a login token."""
-    log.info(
-        "request",
-        job=exchange.gate.listener.job,
-        client=exchange.client.client if exchange.request.protocol else "",
-        method=exchange.request.method,
-        path=exchange.target.partition(b"?")[0].decode("latin-1"),
-        status=exchange.reply.status if exchange.reply.begun else 0,
-        bytes=exchange.reply.size,
-        ms=round(seconds * 1000, 1),
-    )
 
 
 async def _main(fd: int) -> None:

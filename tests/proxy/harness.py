@@ -12,7 +12,9 @@ from pathlib import Path
 from aiohttp import web
 
 from gateway.config import Config, Limits, Timeouts
-from gateway.proxy.exchange import Door, Exchange
+from gateway.proxy.accesslog import AccessLog
+from gateway.proxy.door import Door
+from gateway.proxy.exchange import Exchange
 from gateway.proxy.gate import Gate
 from gateway.proxy.listener import Guard, Listener
 from gateway.types import GateReport, GateState, JobId, JobStatus, Rule, WebSocketPolicy
@@ -109,14 +111,14 @@ async def gateway(
     )
     made = Port(None, number)  # type: ignore[arg-type]
     made.gate = Gate(doc, config.timeouts, config.limits, made)
-    door = Door(made.gate, config, CONTROL_PORT, frozenset())
+    door = Door(made.gate, config, CONTROL_PORT, frozenset(), AccessLog())
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         return await Exchange(request, door).run()
 
     guard = Guard()
     guard.set(rules)
-    listener = Listener(number, handle, guard, config.timeouts, config.limits)
+    listener = Listener(door, handle, guard)
     await listener.open(sock)
     made.gate.follow(doc)
     if host:
@@ -126,6 +128,7 @@ async def gateway(
         yield made
     finally:
         await made.gate.close()
+        door.access.flush()
         await listener.close(0)
         for client in made.clients:
             await client.close()

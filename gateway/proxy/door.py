@@ -1,0 +1,37 @@
+"""What every exchange of one port shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.config import Config
+
+from . import cookies, headers
+from .accesslog import AccessLog
+from .gate import Gate
+from .headers import Visit
+
+
+@dataclass(slots=True)
+class Door:
+    """One port's gate, and what the gateway's configuration says; replaced whole when that changes."""
+
+    gate: Gate
+    config: Config
+    control_port: int
+    names: frozenset[str]
+    """Host names, besides IPs and localhost, that this gateway answers to."""
+    access: AccessLog
+    _prefix: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        listener = self.gate.listener
+        self._prefix = cookies.prefix(listener.port, listener.job)
+
+    def visit(self, client: str, host: bytes) -> Visit:
+        """Who asks, for headers.py."""
+        return Visit(client, "http", host, self._prefix)
+
+    def serves(self, host: bytes) -> bool:
+        """Whether this is a Host that we answer to."""
+        return headers.well_formed_host(host) and headers.served_host(host, self.names)
