@@ -25,9 +25,7 @@ _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10, sock_read=90)  #
 class OpCenterClient:
     """One OpCenter, one token. Use as an async context manager."""
 
-    def __init__(
-        self, address: str, token: str | None = None, *, trace: Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, address: str, token: str | None = None, *, trace: Callable[[str], None] | None = None) -> None:
         """`address` is a URL such as `http://127.0.0.1:9180`; `token` is what login returned.
 
         `trace` is told each call and how long it took; never a header or a body, for they hold secrets.
@@ -112,9 +110,7 @@ class OpCenterClient:
         try:
             yield
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, ConnectionResetError) as error:
-            raise Refusal(
-                Code.UNAVAILABLE, f"The OpCenter at {self.address} went away before it answered"
-            ) from error
+            raise Refusal(Code.UNAVAILABLE, f"The OpCenter at {self.address} went away before it answered") from error
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             raise self._unreachable() from error
         except (aiohttp.ClientError, json.JSONDecodeError) as error:

@@ -31,9 +31,7 @@ def timeouts_page() -> str:
     """docs/timeouts.md, made from the fields and docstrings of the classes that hold every limit."""
     parts = ["# Time-outs and limits\n\nMade from the code by `python -m tests.test_docs`: do not edit.\n"]
     for title, file, name, unit in TABLES:
-        parts.append(
-            f"\n## {title}\n\n{unit} `{name}` in `{file}`.\n\n| name | default | meaning |\n|---|---|---|\n"
-        )
+        parts.append(f"\n## {title}\n\n{unit} `{name}` in `{file}`.\n\n| name | default | meaning |\n|---|---|---|\n")
         parts += [f"| `{field}` | {value} | {text} |\n" for field, value, text in fields(ROOT / file, name)]
     return "".join(parts)
 

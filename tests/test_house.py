@@ -44,9 +44,7 @@ BANS = [
     ),
     Ban("gateway/engines/local", ("gateway.engines.fake",), "engines do not know each other"),
     Ban("gateway/engines/fake.py", ("gateway.engines.local",), "engines do not know each other"),
-    Ban(
-        "gateway/engines/base.py", ("gateway.engines.local", "gateway.engines.fake"), "a protocol has no favourite"
-    ),
+    Ban("gateway/engines/base.py", ("gateway.engines.local", "gateway.engines.fake"), "a protocol has no favourite"),
     Ban(
         "gateway/cli",
         ("gateway.opcenter", "gateway.proxy", "gateway.engines"),
@@ -157,9 +155,7 @@ def imports_of(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def is_below(name: str, folder: str) -> bool:
-    return name == folder or name.startswith(
-        folder.removesuffix(".py") + ("/" if not folder.endswith(".py") else "\0")
-    )
+    return name == folder or name.startswith(folder.removesuffix(".py") + ("/" if not folder.endswith(".py") else "\0"))
 
 
 @pytest.mark.parametrize("ban", BANS, ids=lambda ban: f"{ban.where} -/-> {','.join(ban.of)}")

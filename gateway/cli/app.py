@@ -14,7 +14,7 @@ from gateway.errors import Code, Refusal
 
 from .completion import completion
 from .doctor import doctor
-from .framework import Group
+from .framework import INTERRUPTED, Group
 from .gateways import gateway
 from .hosts import hosts, status, version
 from .jobs import list_jobs, open_session, show, wait
@@ -29,7 +29,6 @@ from .templates import template
 from .up import up
 from .users import user
 
-_INTERRUPTED = 130  # 128 + SIGINT, what shells expect
 _COMMANDS = (
     up, doctor, login, logout, submit, list_jobs, show, open_session, wait, log, migrate, suspend, resume, cancel,
     gateway, template, security_group, hosts, user, status, version, opcenter, completion,
@@ -64,7 +63,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _fail(str(Refusal(Code.INVALID_ARGUMENT, error.format_message())))
     except (click.Abort, KeyboardInterrupt):
-        return _INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:  # `float squeue | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+import gateway
 from gateway.config import DEFAULT_OPCENTER_PORT
 
 from .caller import Caller
 from .framework import Command
-from .hosts import own_version
 from .options import pass_caller
 from .printing import say
 from .sockets import busy_ports, parse_range
@@ -66,7 +66,7 @@ async def doctor(caller: Caller, ports: str, opcenter_port: int) -> int:
 
 
 def _print(findings: list[Finding]) -> None:
-    say(f"floatgate {own_version()}, {platform.system()} {platform.release()}\n")
+    say(f"floatgate {gateway.__version__}, {platform.system()} {platform.release()}\n")
     for one in findings:
         say(f"  {one.level:<8}{one.what:<14}{one.says}")
         if one.how:

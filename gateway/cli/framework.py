@@ -12,6 +12,7 @@ import click
 from .caller import Caller
 from .printing import Format
 
+INTERRUPTED = 130  # 128 + SIGINT, what shells expect
 ALIASES = {
     "sbatch": "submit",
     "squeue": "list",
@@ -83,7 +84,10 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         ctx.ensure_object(Caller)
         result = super().invoke(ctx)
-        return asyncio.run(result) if inspect.iscoroutine(result) else result
+        try:
+            return asyncio.run(result) if inspect.iscoroutine(result) else result
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None  # click would print an empty line
 
 
 class Group(click.Group):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from importlib import metadata
 
 import click
 
+import gateway
 from gateway.errors import Refusal
 
 from .caller import Caller
@@ -50,16 +50,8 @@ async def status(caller: Caller) -> None:
 @pass_caller
 async def version(caller: Caller) -> None:
     """Print the version of this command and of the OpCenter, if one answers."""
-    told = {"float": own_version()}
+    told = {"float": gateway.__version__}
     with contextlib.suppress(Refusal):
         async with caller.anonymous() as client:
             told["opcenter"] = (await client.get("/version"))["version"]
     caller.print(told)
-
-
-def own_version() -> str:
-    """As installed; a checkout that is not installed says so."""
-    try:
-        return metadata.version("floatgate")
-    except metadata.PackageNotFoundError:
-        return "0 (not installed)"

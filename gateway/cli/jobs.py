@@ -120,9 +120,10 @@ def write_job(caller: Caller, job: dict[str, Any]) -> None:
 
 
 def progress(job: dict[str, Any]) -> str:
-    """`Floating: checkpointing (spot reclaim)`."""
+    """`Floating: checkpointing (spot reclaim)`; a job that runs needs no reason."""
     step = f": {job['step']}" if job.get("step") else ""
-    return f"{job['status']}{step}" + (f" ({job['reason']})" if job.get("reason") else "")
+    because = f" ({job['reason']})" if job.get("reason") and job["status"] != JobStatus.EXECUTING else ""
+    return f"{job['status']}{step}{because}"
 
 
 def to_status(word: str) -> str:

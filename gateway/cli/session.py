@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ import yaml
 from gateway.config import DEFAULT_OPCENTER_PORT
 from gateway.errors import Code, Refusal
 
+_HOST = re.compile(r"[A-Za-z0-9._:%-]+", re.ASCII)
 _DEFAULT_PORTS = {"http": DEFAULT_OPCENTER_PORT, "https": 443}
 
 
@@ -72,6 +74,6 @@ def to_url(address: str) -> str:
         host = parts.hostname
     except (ValueError, KeyError):
         host = None
-    if not host or parts.username or parts.path or parts.query:
+    if not host or not _HOST.fullmatch(host) or parts.username or parts.path or parts.query:
         raise Refusal(Code.INVALID_ARGUMENT, f"Not an address: {address!r}. Give one such as 10.0.0.1:9180")
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"

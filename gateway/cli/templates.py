@@ -15,6 +15,7 @@ from .options import pass_caller
 from .printing import Column, Format, write_doc, write_list
 from .submit import job_options, send
 
+_GUIDE = ("name", "tag", "type", "lastUpdated", "jobParams")
 _COLUMNS = [
     Column("NAME", lambda one: one["name"]),
     Column("TAG", lambda one: one.get("tag")),
@@ -47,17 +48,17 @@ async def show(caller: Caller, name: str) -> None:
     async with caller.client() as client:
         doc = await client.get(f"/templates/{part(name)}")
     style = caller.style()
-    write_doc(doc if style is Format.JSON else _with_time(doc), style)
+    write_doc(doc if style is Format.JSON else _as_guide(doc), style)
 
 
 @template.command(cls=Command)
-@click.option("-T", "--template", "name", required=True, metavar="NAME", help="The template.")
+@click.option("-T", "--template", "template_name", required=True, metavar="NAME", help="The template.")
 @click.option("-i", "--image", metavar="NAME[:TAG]", help="Another image.")
 @job_options
 @pass_caller
-async def deploy(caller: Caller, name: str, image: str | None, **options: Any) -> None:
+async def deploy(caller: Caller, template_name: str, image: str | None, **options: Any) -> None:
     """Start a job from a template; each option overwrites the template's own."""
-    await send(caller, {"template": name, "image": image}, options)
+    await send(caller, {"template": template_name, "image": image}, options)
 
 
 def _first(doc: Any) -> dict[str, Any]:
@@ -65,8 +66,9 @@ def _first(doc: Any) -> dict[str, Any]:
     return dict(params[0])
 
 
-def _with_time(doc: dict[str, Any]) -> dict[str, Any]:
-    """`lastUpdated` as a time, so that yaml prints it plain as the guide does."""
+def _as_guide(doc: dict[str, Any]) -> dict[str, Any]:
+    """What the guide shows, with `lastUpdated` as a time so that yaml prints it plain; json has the rest too."""
+    doc = {key: doc[key] for key in _GUIDE if key in doc}
     try:
         return {**doc, "lastUpdated": datetime.fromisoformat(doc["lastUpdated"])}
     except (KeyError, ValueError, TypeError):

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from gateway.config import DEFAULT_OPCENTER_PORT, default_home
+from gateway.config import DEFAULT_OPCENTER_PORT
 
 from .framework import Command
+from .homes import home_option, make_home
 from .sockets import parse_range
 
 
@@ -18,7 +19,7 @@ from .sockets import parse_range
 @click.option("--bind", metavar="IP", help="The gateway's address; 127.0.0.1 at the first start.")
 @click.option("--public-address", metavar="NAME", help="What users are told instead of that IP.")
 @click.option("--opcenter-port", type=click.IntRange(1, 65535), default=DEFAULT_OPCENTER_PORT, show_default=True)
-@click.option("--home", type=click.Path(path_type=Path, file_okay=False), help="State; ~/.floatgate without.")
+@home_option()
 @click.option("--no-browser", is_flag=True, help="Do not open the session in the browser.")
 async def up(
     template: str,
@@ -36,4 +37,4 @@ async def up(
     if ports:
         parse_range(ports)
     wanted = Wanted(template, ports, bind, public_address)
-    return await run((home or default_home()).absolute(), opcenter_port, wanted, browser=not no_browser)
+    return await run(make_home(home), opcenter_port, wanted, browser=not no_browser)

@@ -79,7 +79,7 @@ def _because(job: dict[str, Any]) -> str:
     return f" ({job['reason']})" if job.get("reason") else ""
 
 
-def block(job: dict[str, Any], url: str, console: str, login: str, engine: dict[str, Any]) -> list[str]:
+def block(job: dict[str, Any], url: str, console: str, login: str, real: bool) -> list[str]:
     """What stands on the screen while the session runs."""
     command = how_to_call()
     ends = "saves the session and ends everything; the next start brings it back"
@@ -90,8 +90,8 @@ def block(job: dict[str, Any], url: str, console: str, login: str, engine: dict[
         ("Move it", f"{command} migrate -j {job['id']}"),
         ("Suspend it", f"{command} suspend -j {job['id']}      (and resume)"),
         ("", "or by the widget at the top right of the page"),
-        ("Moves are", "real (CRIU)" if engine["real"] else "simulated on this machine: float doctor says why"),
-        ("Ctrl-C", ends if engine["real"] else "ends everything, the session too"),
+        ("Moves are", "real (CRIU)" if real else "simulated on this machine: float doctor says why"),
+        ("Ctrl-C", ends if real else "ends everything, the session too"),
     ]
     return ["", f"  {job['name']} is ready", "", *(f"    {head:<{_WIDTH}}{text}" for head, text in rows), ""]
 

@@ -6,7 +6,6 @@ Each start looks first: a gateway and a job of an earlier start (ended by Ctrl-C
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +81,7 @@ def _fits(gateway: Doc, wanted: Wanted) -> bool:
     return ports and bind
 
 
-async def gateway_ready(client: OpCenterClient, gateway_id: str, turn: Callable[[], None]) -> None:
+async def gateway_ready(client: OpCenterClient, gateway_id: str) -> None:
     """Wait until the gateway serves. Raises Refusal when it cannot, with its own words."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + _READY
@@ -94,7 +93,6 @@ async def gateway_ready(client: OpCenterClient, gateway_id: str, turn: Callable[
             why = "; ".join(gateway.get("trouble") or [f"it is {gateway['status']} after {_READY:.0f} s"])
             how = "free its ports, or take others with --ports"
             raise Refusal(Code.UNAVAILABLE, f"The gateway cannot serve: {why}. To go on, {how}")
-        turn()
         await asyncio.sleep(_PAUSE)
 
 

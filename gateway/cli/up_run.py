@@ -1,0 +1,177 @@
+"""One run of `float up`: bring everything up, show it, stay, end it.
+
+The OpCenter runs in this process; everything else is asked of it by its public API, as any client would. At the end
+`finish` suspends the session where moves are real, ends what runs, and leaves nothing behind; the next start goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import webbrowser
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from gateway.client import OpCenterClient
+from gateway.errors import Code, Refusal
+from gateway.types import JobStatus
+
+from .jobdoc import access_urls, has_ended
+from .jobs import get_job
+from .session import Session, save_session
+from .sockets import busy_ports
+from .up_center import Center, Ending
+from .up_screen import Screen, Story, block, how_to_start
+from .up_session import Wanted, drop_other_gateways, ensure_gateway, ensure_job, find_session, gateway_ready
+from .waiting import wait_for
+
+_LAST_WORDS = 8  # lines of a job's stderr that are shown when it did not start
+Doc = dict[str, Any]
+_TURN = 0.1  # seconds between two turns of the wheel
+
+
+async def run(home: Path, port: int, wanted: Wanted, browser: bool) -> int:
+    """From the OpCenter's start to its end. Returns the exit code; Ctrl-C is a good end. Raises Refusal."""
+    screen = Screen()
+    with Ending.on_signals() as ending:
+        await _check_port(port)
+        screen.line("Starting the OpCenter …")
+        async with Center(home, port) as center:
+            session = Run(center, screen, wanted, browser)
+            try:
+                return await ending.unless(center.guarded(session.serve()), otherwise=0)
+            finally:
+                await session.end(ending)
+
+
+class Run:
+    """One run of `float up`, from the OpCenter's start to its end."""
+
+    def __init__(self, center: Center, screen: Screen, wanted: Wanted, browser: bool) -> None:
+        self._center = center
+        self._screen = screen
+        self._wanted = wanted
+        self._browser = browser
+        self._client = OpCenterClient(center.address)
+        self._job: Doc = {}
+        self._real = False
+
+    async def serve(self) -> int:
+        """Bring everything up, show it, and stay. Returns only when the session could not be started."""
+        async with self._client as client:
+            client.token = await self._center.token()
+            engine = (await client.get("/status"))["engine"]
+            self._real = engine["real"]
+            username = (await client.get("/session"))["username"]
+            save_session(Session(client.address, username, await self._center.token()))  # its logout is not ours
+            await self._start()
+            if has_ended(self._job):
+                await self._explain()
+                return 1
+            self._show()
+            await self._tell_changes()
+        return 0
+
+    def _show(self) -> None:
+        """The block; and the browser, where there is a screen for one."""
+        url = next(iter(access_urls(self._job)), "")
+        for line in block(self._job, url, f"{self._center.address}/", self._center.login, self._real):
+            self._screen.line(line)
+        if self._browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            webbrowser.open(url)
+
+    async def _start(self) -> None:
+        """Gateway and job, each new or found again, until the job is Executing or has ended."""
+        job = await find_session(self._client, self._wanted)
+        gateway = await ensure_gateway(self._client, self._wanted, job)
+        async with self._waiting(f"Starting the gateway on {gateway['portRange']}"):
+            await gateway_ready(self._client, gateway["id"])
+        self._job, what = await ensure_job(self._client, self._wanted, job, gateway["id"])
+        await drop_other_gateways(self._client, gateway["id"])
+        async with self._waiting(what):
+            self._job = await wait_for(self._client, self._job["id"], [JobStatus.EXECUTING.value])
+
+    @contextlib.asynccontextmanager
+    async def _waiting(self, what: str) -> AsyncIterator[None]:
+        """Say what is awaited; on a terminal a wheel turns meanwhile."""
+        self._screen.line(f"{what} …")
+
+        async def turn() -> None:
+            while True:
+                self._screen.turn(what)
+                await asyncio.sleep(_TURN)
+
+        wheel = asyncio.create_task(turn())
+        try:
+            yield
+        finally:
+            wheel.cancel()
+            await asyncio.wait([wheel])
+            self._screen.wipe()
+
+    async def _tell_changes(self) -> None:
+        """A line for each change of the session, until the OpCenter ends."""
+        story = Story()
+        story.tell(self._job)
+        while True:
+            try:
+                async for event in self._client.events():
+                    if event.get("type") == "job" and event["job"]["id"] == self._job["id"]:
+                        self._tell(story, event["job"])
+                self._tell(story, await get_job(self._client, self._job["id"]))
+            except Refusal as refusal:
+                if refusal.code is not Code.NOT_LOGGED_IN:
+                    raise
+                self._client.token = await self._center.token()  # somebody changed the admin's password
+
+    def _tell(self, story: Story, job: Doc) -> None:
+        self._job = job
+        if line := story.tell(job):
+            self._screen.event(line)
+            if has_ended(job) and job["status"] != JobStatus.CANCELLED:
+                self._screen.line(f"          its last words: float log -j {job['id']} cat stderr.autosave")
+
+    async def _explain(self) -> None:
+        """Why the session did not start: the reason and the program's last words."""
+        self._screen.line(
+            f"The session did not start: {self._job['status']} ({self._job.get('reason') or 'no reason'})"
+        )
+        with contextlib.suppress(Refusal):
+            path = f"/jobs/{self._job['id']}/log/stderr.autosave"
+            text = b"".join([chunk async for chunk in self._client.text(path)])
+            for line in text.decode("utf-8", "replace").splitlines()[-_LAST_WORDS:]:
+                self._screen.line(f"    {line}")
+
+    async def end(self, ending: Ending) -> None:
+        """End everything; a second Ctrl-C leaves what runs to the next start."""
+        live = bool(self._job) and not has_ended(self._job)
+        self._screen.line()
+        self._screen.line("Ending: saving your session …" if live and self._real else "Ending …")
+        if not await ending.unless_again(self._center.finish()):
+            self._screen.line(f"Left in a hurry: what still runs is found again by {how_to_start()}.")
+        elif live and await self._last_status() == JobStatus.SUSPENDED:
+            self._screen.line(f"Your session is saved: {how_to_start()} brings it back.")
+        else:
+            self._screen.line("Everything has ended.")
+
+    async def _last_status(self) -> str:
+        async with OpCenterClient(self._center.address, await self._center.token()) as client:
+            return str((await get_job(client, self._job["id"]))["status"])
+
+
+async def _check_port(port: int) -> None:
+    """Raises Refusal when the OpCenter's port is taken, and says by whom if that can be seen."""
+    if not busy_ports("127.0.0.1", port, port):
+        return
+    other = f"or take another port with --opcenter-port {port + 1}"
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with OpCenterClient(url) as client:
+            await client.get("/version")
+    except Refusal:
+        sentence = f"Port {port} is in use by another program: end it, {other}"
+    else:
+        sentence = f"An OpCenter runs at {url} already: float open opens its session. End it first, {other}"
+    raise Refusal(Code.CONFLICT, sentence)
