@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from functools import lru_cache
 
 _INTERVAL = 0.5  # seconds until a line is on disk; lines of a killed worker's last moments are lost
 _BATCH = 1000  # lines that are written at once even before that
@@ -46,9 +47,14 @@ class AccessLog:
             sys.stderr.flush()
 
 
+@lru_cache(maxsize=4)
+def _stamp(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
 def _format(line: _Line) -> str:
     when, job, client, method, target, status, size, seconds = line
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(when))
+    stamp = _stamp(int(when))
     path = json.dumps(target.partition(b"?")[0].decode("latin-1"))
     return (
         f'{{"event": "request", "timestamp": "{stamp}.{int(when % 1 * 1000):03d}Z", "job": "{job}", '

@@ -11,6 +11,8 @@ from .accesslog import AccessLog
 from .gate import Gate
 from .headers import Visit
 
+_REMEMBERED = 64  # Host headers: a browser uses one, an attacker any number
+
 
 @dataclass(slots=True)
 class Door:
@@ -23,6 +25,7 @@ class Door:
     """Host names, besides IPs and localhost, that this gateway answers to."""
     access: AccessLog
     _prefix: str = field(init=False)
+    _hosts: dict[bytes, bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         listener = self.gate.listener
@@ -34,4 +37,9 @@ class Door:
 
     def serves(self, host: bytes) -> bool:
         """Whether this is a Host that we answer to."""
-        return headers.well_formed_host(host) and headers.served_host(host, self.names)
+        known = self._hosts.get(host)
+        if known is None:
+            known = headers.well_formed_host(host) and headers.served_host(host, self.names)
+            if len(self._hosts) < _REMEMBERED:
+                self._hosts[host] = known
+        return known

@@ -78,9 +78,9 @@ def for_job(headers: Sequence[tuple[bytes, bytes]], target: bytes, visit: Visit,
     return out
 
 
-def added(target: bytes, visit: Visit) -> bytes:
-    """Our own lines and the head's end, as bytes."""
-    return _lines(_added(target, visit)) + b"\r\n"
+def added_before_target(visit: Visit) -> bytes:
+    """Our own lines as bytes, up to where the target follows: the same for all requests of a visit."""
+    return _lines(_added(b"", visit)).removesuffix(b"\r\n")
 
 
 def _added(target: bytes, visit: Visit) -> RawHeaders:

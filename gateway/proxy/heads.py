@@ -1,14 +1,17 @@
 """Heads on the straight path: which request may take it, and what an answer's head becomes.
 
 Pure. Every head goes through llhttp before a byte of it is forwarded. What llhttp has let pass is then forwarded as
-the bytes that came; one regular expression finds the lines that policy must see. A head without any goes out as it
-is; one with some is edited by headers.py, the one home of that policy.
+the bytes that came; a few searches in its lower-cased copy find the lines that policy must see. A head without any
+goes out as it is; one with some is edited by headers.py, the one home of that policy.
+
+This runs twice for every request, so it is written for speed: searches for whole needles before regular expressions,
+tuples before dataclasses. docs/performance.md has the figures.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import httptools
 
@@ -26,18 +29,12 @@ _NOT_STRAIGHT = re.compile(
     rb"|forwarded|x[-_](?:forwarded|rstudio|real|scheme|original|rewrite)|sec-websocket|sec-fetch-dest: *document"
     rb"|accept:[^\r]*text/html|connection:(?! *keep-alive *\r))"
 )
-_HOST = re.compile(rb"\r\nhost: *([^\r]*?) *\r")
-_COOKIE = re.compile(rb"\r\n(cookie): *([^\r]*)", re.IGNORECASE)
-
-# Lines of an answer that are framing or need a look.
-_TELLING = re.compile(
-    rb"\r\n(?:(content-length):[ \t]*([0-9]{1,18})[ \t]*(?=\r)|(connection):[ \t]*(keep-alive|close)[ \t]*(?=\r)"
-    rb"|(transfer-encoding):[ \t]*(chunked)[ \t]*(?=\r)|(keep-alive):[^\r]*"
-    rb"|(connection|content-length|transfer-encoding|te|trailer|upgrade|proxy-[a-z]+|set-cookie|strict-transport-security)"
-    rb":)",
-    re.IGNORECASE,
+# Lines of an answer that headers.py must see, each with its reason there; folded ones are refused.
+_WITH_CARE = re.compile(
+    rb"\r\n(?:[ \t]|set-cookie|strict-transport-security|transfer-encoding:(?! *chunked *\r)|keep-alive|te:|trailer"
+    rb"|upgrade:|proxy-|connection:(?! *(?:keep-alive|close) *\r)|content-length:(?! *[0-9]{1,18} *\r))"
 )
-_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\n[ \t]")  # or a folded line
+_HEAD_BYTES = bytes([*range(0x20, 0x7F), *range(0x80, 0x100), 0x09, 0x0D, 0x0A])  # RFC 9110 §5.5, and line ends
 
 
 class BadHead(Exception):
@@ -51,8 +48,7 @@ class _Silent:
 _SILENT = _Silent()
 
 
-@dataclass(frozen=True, slots=True)
-class StraightRequest:
+class StraightRequest(NamedTuple):
     """A request that may go straight."""
 
     method: bytes
@@ -64,29 +60,40 @@ class StraightRequest:
 
 def read_request(data: bytes) -> StraightRequest | None:
     """What the head says; None if it takes the other path, whatever the reason."""
-    if not data.endswith(_END) or data.find(_END) != len(data) - len(_END):
+    if data.find(_END) != len(data) - 4:
         return None
     lower = data.lower()
     if _NOT_STRAIGHT.search(lower) is not None:
         return None
     method, _, rest = data.partition(b" ")
-    target = rest.partition(b" HTTP/1.1\r\n")[0]
-    if method not in _METHODS or target.startswith(_OWN) or not headers.well_formed_target(target):
+    target, version, _ = rest.partition(b" HTTP/1.1\r\n")
+    if method not in _METHODS or not version or target.startswith(_OWN) or not headers.well_formed_target(target):
         return None
-    host = _HOST.search(lower)
-    if host is None or lower.count(b"\r\nhost:") != 1 or lower.count(b"\r\ncookie:") > 1:
+    host = _only(data, lower, b"\r\nhost:")
+    if host is None:
         return None
+    cookie = None
+    if b"\r\ncookie:" in lower:
+        cookie = _only(data, lower, b"\r\ncookie:")
+        if cookie is None:
+            return None
     try:
         httptools.HttpRequestParser(_SILENT).feed_data(data)
     except httptools.HttpParserError:
         return None
-    jar = _COOKIE.search(data) if b"\r\ncookie:" in lower else None
-    cookie = None if jar is None else (jar.start(), jar.start(2), jar.end())
-    return StraightRequest(method, target, data[host.start(1) : host.end(1)], cookie)
+    return StraightRequest(method, target, data[host[1] : host[2]].strip(b" "), cookie)
 
 
-@dataclass(slots=True)
-class StraightAnswer:
+def _only(data: bytes, lower: bytes, needle: bytes) -> tuple[int, int, int] | None:
+    """The span of the only line of this name: its CRLF, its value, its end. None if there is another, or none."""
+    at = lower.find(needle)
+    start = at + len(needle)
+    if at < 0 or lower.find(needle, start) >= 0:
+        return None
+    return at, start, data.find(b"\r", start)
+
+
+class StraightAnswer(NamedTuple):
     """An answer's head as it goes to the browser, and how its body ends."""
 
     status: int
@@ -96,7 +103,11 @@ class StraightAnswer:
     chunked: bool
     keep: bool
     """The job's connection can be used again after the body."""
-    interim: bool
+
+    @property
+    def until_close(self) -> bool:
+        """Nothing but the end of the connection ends the body."""
+        return self.length is None and not self.chunked
 
 
 def read_answer(head: bytes, method: bytes, visit: Visit, parser: httptools.HttpResponseParser) -> StraightAnswer:
@@ -107,53 +118,58 @@ def read_answer(head: bytes, method: bytes, visit: Visit, parser: httptools.Http
         pass  # said below
     except httptools.HttpParserError as error:
         raise BadHead(str(error)) from error
-    if _CONTROL.search(head) is not None:
-        raise BadHead("a control character or a folded line in the head")
+    if head.translate(None, _HEAD_BYTES):
+        raise BadHead("a control character in the head")
     status = parser.get_status_code()
     if status == 101:
         raise BadHead("a 101 that nobody asked for")
-    out, lengths, chunked = _edit(head, visit)
-    if len(lengths) > 1 or (lengths and chunked > 0) or chunked > 1:
+    lower = head.lower()
+    if _WITH_CARE.search(lower) is not None:
+        head, length, chunked = _edit_with_care(head, visit)
+    else:
+        length, chunked = _framing(head, lower)
+        head = _without_connection(head, lower)
+    if method == b"HEAD" or status in (204, 304) or status < 200:
+        length, chunked = 0, False
+    keep = (chunked or length is not None) and parser.should_keep_alive()
+    return StraightAnswer(status, head, length, chunked, keep)
+
+
+def _framing(head: bytes, lower: bytes) -> tuple[int | None, bool]:
+    """Content-Length, and whether it is chunked. One of the two, once (RFC 9112 §6.3)."""
+    chunked = lower.count(b"\r\ntransfer-encoding:")
+    span = _only(head, lower, b"\r\ncontent-length:")
+    if span is None:
+        if b"\r\ncontent-length:" in lower or chunked > 1:
+            raise BadHead("framing that contradicts itself")
+        return None, bool(chunked)
+    if chunked:
         raise BadHead("framing that contradicts itself")
-    bodiless = method == b"HEAD" or status in (204, 304) or status < 200
-    length = 0 if bodiless else int(lengths.pop()) if lengths else None
-    has_end = length is not None or chunked > 0
-    keep = has_end and parser.should_keep_alive()
-    return StraightAnswer(status, out, length, bool(chunked) and not bodiless, keep, status < 200)
+    return int(head[span[1] : span[2]]), False
 
 
-def _edit(head: bytes, visit: Visit) -> tuple[bytes, set[bytes], int]:
-    """The head for the browser, the lengths that it gives, and how often it says chunked."""
-    pieces: list[bytes] = []
-    at, lengths, chunked = 0, set(), 0
-    for line in _TELLING.finditer(head):
-        match line.lastindex:
-            case 2:
-                lengths.add(line[2])
-            case 6:
-                chunked += 1
-            case 4 | 7:
-                pieces.append(head[at : line.start()])
-                at = line.end()
-            case _:
-                return _edit_with_care(head, visit)
-    if not pieces:
-        return head, lengths, chunked
-    pieces.append(head[at:])
-    return b"".join(pieces), lengths, chunked
+def _without_connection(head: bytes, lower: bytes) -> bytes:
+    """`Connection: keep-alive` or `close` is about the job's connection, not about the browser's."""
+    at = lower.find(b"\r\nconnection:")
+    if at < 0:
+        return head
+    kept = head[:at] + head[head.find(b"\r", at + 2) :]
+    return _without_connection(kept, kept.lower())
 
 
-def _edit_with_care(head: bytes, visit: Visit) -> tuple[bytes, set[bytes], int]:
-    """Line by line, by the policy in headers.py."""
-    first, *lines = head[: -len(_END)].split(b"\r\n")
-    fields: RawHeaders = []
-    for line in lines:
-        name, _, value = line.partition(b":")
-        fields.append((name, value.strip(b" \t")))
+def _edit_with_care(head: bytes, visit: Visit) -> tuple[bytes, int | None, bool]:
+    """Line by line, by the policy in headers.py: the head, Content-Length, and whether it is chunked."""
+    first, *lines = head[:-4].split(b"\r\n")
+    if any(line[:1] in (b" ", b"\t") for line in lines):
+        raise BadHead("a folded line")
+    parts = (line.partition(b":") for line in lines)
+    fields: RawHeaders = [(name, value.strip(b" \t")) for name, _, value in parts]
     lengths = set(headers.values(fields, b"content-length"))
     codings = headers.values(fields, b"transfer-encoding")
     if any(not one.isdigit() for one in lengths) or any(one.lower() != b"chunked" for one in codings):
         raise BadHead("a length that is no number, or an unknown transfer coding")
-    kept = headers.for_browser(fields, visit)
-    kept += [(b"Transfer-Encoding", b"chunked")] * len(codings)
-    return first + b"\r\n" + b"".join(b"%b: %b\r\n" % one for one in kept) + b"\r\n", lengths, len(codings)
+    if len(lengths) + len(codings) > 1:
+        raise BadHead("framing that contradicts itself")
+    kept = headers.for_browser(fields, visit) + [(b"Transfer-Encoding", b"chunked")] * len(codings)
+    out = b"".join([first, b"\r\n", *(b"%b: %b\r\n" % one for one in kept), b"\r\n"])
+    return out, int(lengths.pop()) if lengths else None, bool(codings)

@@ -61,6 +61,7 @@ class No:
 
 
 Decision = Go | Wait | No
+_GO = Go()
 
 
 class Hold:
@@ -117,7 +118,7 @@ class Hold:
         match self.state:
             case State.OPEN:
                 self._inside.add(who)
-                return Go()
+                return _GO
             case State.SHUT:
                 return No(Why.SHUT)
             case State.HELD:

@@ -19,6 +19,7 @@ import structlog
 from gateway.errors import Outcome
 
 from . import cookies, headers
+from .headers import Visit
 from .heads import BadHead, StraightAnswer, StraightRequest, read_answer, read_request
 from .reply import refusal
 from .upstream import Connection, Unreachable
@@ -37,6 +38,7 @@ class Straight:
     """One browser connection's straight exchanges, one at a time."""
 
     __slots__ = (
+        "_added",
         "_answer",
         "_begun",
         "_buffer",
@@ -45,6 +47,7 @@ class Straight:
         "_connection",
         "_dialling",
         "_door",
+        "_keep",
         "_left",
         "_loop",
         "_parser",
@@ -52,6 +55,7 @@ class Straight:
         "_request",
         "_size",
         "_started",
+        "_visit",
         "_who",
         "busy",
     )
@@ -61,6 +65,7 @@ class Straight:
         self.busy = False
         self._dialling: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
+        self._visit: Visit | None = None
 
     def accept(self, data: bytes, door: Door) -> bool:
         """Take these bytes if they are one request that may go straight. False: they are somebody else's."""
@@ -118,14 +123,16 @@ class Straight:
     def _head(self) -> bytes:
         """The bytes as they came, less other jobs' cookies, plus our own lines."""
         request: StraightRequest = self._request
-        visit = self._door.visit(self._client.client, request.host)
-        added = headers.added(request.target, visit)
+        if self._visit is None or self._visit.host != request.host:
+            self._visit = self._door.visit(self._client.client, request.host)
+            self._added = headers.added_before_target(self._visit)
+        raw = self._raw
         if request.cookie is None:
-            return self._raw[:-2] + added
+            return b"%b%b%b\r\n\r\n" % (raw[:-2], self._added, request.target)
         line, start, end = request.cookie
-        kept = cookies.incoming(self._raw[start:end], visit.cookie_prefix)
-        jar = b"" if kept is None else self._raw[line:start] + kept
-        return self._raw[:line] + jar + self._raw[end:-2] + added
+        kept = cookies.incoming(raw[start:end], self._visit.cookie_prefix)
+        jar = b"" if kept is None else raw[line:start] + b" " + kept
+        return b"%b%b%b%b%b\r\n\r\n" % (raw[:line], jar, raw[end:-2], self._added, request.target)
 
     # From the job
 
@@ -152,14 +159,14 @@ class Straight:
         head, body = data[:end], data[end:]
         self._buffer = b""
         self._parser = httptools.HttpResponseParser(self)
-        visit = self._door.visit(self._client.client, self._request.host)
-        answer = read_answer(head, self._request.method, visit, self._parser)
-        if answer.interim:
+        assert self._visit is not None
+        answer = read_answer(head, self._request.method, self._visit, self._parser)
+        if answer.status < 200:
             self._on_interim(answer, body)
             return
-        self._answer = answer
+        self._answer, self._keep = answer, answer.keep
         self._left = answer.length or 0
-        self._begin(answer, body)
+        self._begin(answer, body, data if answer.head is head else b"")
 
     def _on_interim(self, answer: StraightAnswer, rest: bytes) -> None:
         if answer.status != 100:  # nobody asked for a 100
@@ -167,9 +174,14 @@ class Straight:
         if rest:
             self._on_head(rest)
 
-    def _begin(self, answer: StraightAnswer, body: bytes) -> None:
-        """The head, and what body came with it, in one write if it is small."""
+    def _begin(self, answer: StraightAnswer, body: bytes, both: bytes) -> None:
+        """The head, and what body came with it, in one write if it is small. `both`: unchanged, as they came."""
         self._begun = True
+        if both and answer.length == len(body):
+            self._client.write(both)
+            self._size, self._left = len(body), 0
+            self._finish()
+            return
         if len(body) > _SMALL or (body and (answer.chunked or answer.length is None)):
             self._client.write(answer.head)
             self._on_body(body)
@@ -179,7 +191,7 @@ class Straight:
         self._size = len(part)
         self._left -= len(part)
         if len(part) < len(body):
-            answer.keep = False  # what follows is nobody's answer
+            self._keep = False  # what follows is nobody's answer
         if not self._left and answer.length is not None:
             self._finish()
 
@@ -195,7 +207,8 @@ class Straight:
                 self._finish()
             return
         if len(data) > self._left:
-            answer.keep, data = False, data[: self._left]
+            self._keep = False
+            data = data[: self._left]
         self._left -= len(data)
         self._client.write(data)
         if not self._left:
@@ -221,12 +234,12 @@ class Straight:
         """The answer is complete."""
         assert self._answer is not None
         connection = self._drop()
-        if self._answer.keep:
+        if self._keep:
             self._door.gate.pool.keep(connection)
         else:
             connection.abort("not kept")
         self._leave(self._answer.status)
-        self._client.straight_done(keep=self._answer.length is not None or self._answer.chunked)
+        self._client.straight_done(keep=not self._answer.until_close)
 
     def job_lost(self) -> None:
         """See upstream.Sink."""
@@ -235,8 +248,7 @@ class Straight:
             self._give_back()
             return
         assert self._answer is not None
-        complete = self._answer.length is None and not self._answer.chunked
-        if not complete:
+        if not self._answer.until_close:
             log.warning("answer cut short", job=self._door.gate.listener.job)
         self._leave(self._answer.status)
         self._client.straight_done(keep=False)
