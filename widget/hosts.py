@@ -42,6 +42,11 @@ class Place:
         return "ws" + self.ancestor(self.port).removeprefix("http")
 
     @property
+    def is_address(self) -> bool:
+        """Whether the name is an IP address."""
+        return _is_address(self.name.strip("[]"))
+
+    @property
     def loopback(self) -> bool:
         """Whether the name means the machine of whoever uses it."""
         return self.name == "localhost" or _is_loopback(self.name.strip("[]"))
@@ -58,7 +63,7 @@ def parse(scheme: str, host: str) -> Place | None:
 
 def is_ours(place: Place, names: Collection[str]) -> bool:
     """An IP literal, localhost, or one of `names`."""
-    return place.name == "localhost" or _is_address(place.name.strip("[]")) or place.name in names
+    return place.name == "localhost" or place.is_address or place.name in names
 
 
 def is_private(place: Place, peer: str | None) -> bool:

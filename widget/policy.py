@@ -18,7 +18,7 @@ _FEATURES = (
 )
 
 ALWAYS = {
-    "Cross-Origin-Resource-Policy": "same-site",  # with COEP: pages that demand isolation may still hold our frame
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",  # HTML, 7.1.4: a frame in such a page must ask for it too
     "Origin-Agent-Cluster": "?1",  # document.domain cannot join two ports of one host any more
     "Referrer-Policy": "no-referrer",
@@ -29,6 +29,15 @@ ALWAYS = {
 TOP_LEVEL = {"Cross-Origin-Opener-Policy": "same-origin"}  # whoever opened a login window gets no handle on it
 FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}  # the address contains a hash of the content
 NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+def resource(place: Place) -> str:
+    """Cross-Origin-Resource-Policy of the frame: with COEP, pages that demand isolation may still hold it.
+
+    Chromium (156) takes two ports of one IP address for different sites here. What `cross-origin` gives away is the
+    frame's empty form, in which nothing is secret; who may show it is for `frame-ancestors` to say.
+    """
+    return "cross-origin" if place.is_address else "same-site"
 
 
 def document(place: Place, framed_by: Sequence[int]) -> str:

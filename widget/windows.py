@@ -25,7 +25,9 @@ async def frame(request: web.Request) -> web.Response:
         "origins": [place.on(port) for port in ports],
         "login": guard.may_log_in(request),
     }
-    return _page(request, "frame.html", data, framed_by=ports)
+    response = _page(request, "frame.html", data, framed_by=ports)
+    response.headers["Cross-Origin-Resource-Policy"] = policy.resource(place)
+    return response
 
 
 async def login(request: web.Request) -> web.Response:

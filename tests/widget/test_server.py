@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from gateway.types import JobStatus, Step
 from widget.limits import Limits
@@ -61,7 +62,7 @@ class Caller:
         return nonce
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def caller(here: Stage) -> AsyncIterator[Caller]:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield Caller(here, session)
@@ -187,11 +188,12 @@ async def test_every_answer_carries_the_policy_and_no_cookie(caller: Caller) -> 
     for path in paths:
         async with caller.session.get(caller.here.control + path) as answer:
             assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
-            assert answer.headers["Cross-Origin-Resource-Policy"] == "same-site"
+            frame = path.startswith("/w/")
+            assert answer.headers["Cross-Origin-Resource-Policy"] == ("cross-origin" if frame else "same-origin")
             assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
             assert answer.headers["Cache-Control"] == "no-store"
             assert not {"Set-Cookie", "Access-Control-Allow-Origin", "Server"} & set(answer.headers)
-            own = f"frame-ancestors {caller.here.app};" if path.startswith("/w/") else "frame-ancestors 'none'"
+            own = f"frame-ancestors {caller.here.app};" if frame else "frame-ancestors 'none'"
             assert own in answer.headers["Content-Security-Policy"]
             if path.startswith(("/login", "/confirm")):
                 assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
