@@ -219,7 +219,8 @@ class Gateways:
             return "Destroying"
         if peer.linked and peer.acked is not None:
             return "Ready"
-        return "Starting" if peer.linked or (self._alive(gateway) and not peer.was_linked) else "Offline"
+        starting = not peer.was_linked and (not peer.spawned or self._alive(gateway))
+        return "Starting" if peer.linked or starting else "Offline"
 
     async def doc(self, gateway: Gateway, who: Who) -> dict[str, Any]:
         """The gateway as the API shows it to this caller, who sees own jobs only."""

@@ -95,22 +95,22 @@ class JobLoop:
     def _begin(self, group: asyncio.TaskGroup, job: JobId) -> None:
         if job in self._turns:
             self._again.add(job)
-        else:
-            self._turns[job] = group.create_task(self._guarded(job))
+            return
+        turn = self._turns[job] = group.create_task(self._guarded(job))
+        turn.add_done_callback(lambda done: self._ended(job, done))
+
+    def _ended(self, job: JobId, turn: asyncio.Task[None]) -> None:
+        """A callback, not a `finally`: a task that is cancelled before its first step never enters its code."""
+        del self._turns[job]
+        if turn.cancelled() or job in self._again:
+            self._again.discard(job)
+            self.kick(job)
 
     async def _guarded(self, job: JobId) -> None:
         try:
             await self._turn(job)
-        except asyncio.CancelledError:
-            self.kick(job)
-            raise
         except Exception:  # noqa: BLE001  # the border of this task: the next look tries again
             _log.exception("job loop", job=job)
-        finally:
-            del self._turns[job]
-            if job in self._again:
-                self._again.discard(job)
-                self.kick(job)
 
     async def _turn(self, job_id: JobId) -> None:
         while True:

@@ -98,6 +98,7 @@ class Keeper:
     async def _keep(self, gateway: Gateway) -> None:
         folder, now = self._folder(gateway.id), self._clock()
         last = self._tries.get(gateway.id)
+        self._links.peer(gateway.id).spawned = True
         if self._processes.alive(folder):
             await self._settle(gateway, folder)  # it reads its settings anew at each dial
             return

@@ -41,6 +41,7 @@ class Peer:
     socket: web.WebSocketResponse | None = None
     acked: int | None = None  # on the present connection
     was_linked: bool = False
+    spawned: bool = False  # its process was started, or found running
     reports: dict[Key, GateReport] = field(default_factory=dict)
     activity: dict[Key, Activity] = field(default_factory=dict)
     trouble: dict[int, str] = field(default_factory=dict)

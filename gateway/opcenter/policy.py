@@ -21,6 +21,10 @@ class Policy:
     """Seconds in which failed logins of one name are counted: 10 a minute guess nothing worth having."""
     login_names: int = 10_000
     """Names whose failures are remembered; the oldest is forgotten."""
+    hash_passes: int = 3
+    """argon2id's passes over memory: RFC 9106, section 4, second recommended option."""
+    hash_memory: int = 65536
+    """argon2id's memory for one hash, KiB: the same."""
     hashing: int = 2
     """Passwords hashed at once: argon2 takes 64 MiB each."""
     hashing_queue: int = 64

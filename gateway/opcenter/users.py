@@ -51,7 +51,7 @@ class Users:
         self._signer = URLSafeSerializer(secret, salt="floatgate session")
         self._policy = policy
         self._clock = clock
-        self._hasher = argon2.PasswordHasher()
+        self._hasher = argon2.PasswordHasher(time_cost=policy.hash_passes, memory_cost=policy.hash_memory)
         self._dummy = ""
         self._turns = asyncio.Semaphore(policy.hashing)
         self._queue = 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -25,6 +27,8 @@ from .peers import DEADLINE, GatewayPeer, NoProcesses, Server
 
 TIMES = replace(Timeouts(), look=0.05, redial_pause=0.01, drain_report=30.0)
 
+QUICK = replace(Policy(), hash_passes=1, hash_memory=64, beat=0.2, follow=0.02, respawn=0.05, steady=0.05, close=1.0)
+
 
 @pytest.fixture(autouse=True)
 def quiet() -> None:
@@ -45,12 +49,15 @@ class World:
         self.server = server
         self.processes = NoProcesses()
         self.password = ""
-        self.clock: Callable[[], int] = now_ms
+        self.ahead = 0  # ms by which the OpCenter's clock is ahead
         self.times = TIMES
-        self.policy = Policy()
+        self.policy = QUICK
         self.center: OpCenter | None = None
         self.client: OpCenterClient | None = None
         self.stack = stack
+
+    def clock(self) -> int:
+        return now_ms() + self.ahead
 
     @property
     def api(self) -> OpCenterClient:
@@ -95,10 +102,20 @@ class World:
     def peer(self, gateway: dict[str, Any], drains: bool = True) -> GatewayPeer:
         return GatewayPeer(self.home / "gateways" / gateway["id"], drains)
 
+    def peer_address(self, gateway: dict[str, Any]) -> str:
+        """Where the gateway's settings say that the OpCenter is."""
+        return str(json.loads((self.home / "gateways" / gateway["id"] / "gateway.json").read_text())["opcenter"])
+
     async def submit(self, **more: Any) -> dict[str, Any]:
         body = {"command": ["serve"], "publish": ["8888"], "name": "one", **more}
         doc: dict[str, Any] = await self.api.post("/jobs", body)
         return doc
+
+    async def gateway_until(self, gateway: dict[str, Any], matches: Callable[[dict[str, Any]], bool]) -> None:
+        """Until the API shows a gateway that matches."""
+        async with asyncio.timeout(DEADLINE):
+            while not matches(await self.api.get(f"/gateways/{gateway['id']}")):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
 
     async def until(self, job: dict[str, Any], status: str) -> dict[str, Any]:
         """The job, as soon as it has this status."""
@@ -119,7 +136,7 @@ class World:
     async def eventually(self, check: Callable[[], bool]) -> None:
         """Until it is true: for what nobody announces."""
         async with asyncio.timeout(DEADLINE):
-            while not check():
+            while not check():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
 
@@ -141,9 +158,12 @@ async def api(world: World) -> OpCenterClient:
     return await world.start()
 
 
+_STARTS = itertools.cycle(range(20000, 60000, 97))
+
+
 def free_range(count: int = 11) -> str:
-    """A port range in which the first and last port are free now."""
-    for low in range(20000, 60000, 97):
+    """A port range that no test had lately and whose first and last port are free now."""
+    for low in itertools.islice(_STARTS, 400):
         if all(_free(port) for port in (low, low + count - 1)):
             return f"{low}:{low + count - 1}"
     raise RuntimeError("no free ports")
@@ -157,5 +177,3 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-

@@ -21,10 +21,17 @@ class NoProcesses:
     def __init__(self) -> None:
         self.running: set[Path] = set()
         self.spawned: list[Path] = []
+        self._dead = False
+
+    def die(self) -> None:
+        """All end, and no new one lives."""
+        self.running.clear()
+        self._dead = True
 
     async def spawn(self, folder: Path) -> None:
         self.spawned.append(folder)
-        self.running.add(folder)
+        if not self._dead:
+            self.running.add(folder)
 
     def alive(self, folder: Path) -> bool:
         return folder in self.running
@@ -41,7 +48,7 @@ class GatewayPeer:
         self.drains = drains
         self.snapshots: list[Snapshot] = []
         self._news = asyncio.Condition()
-        self._session = aiohttp.ClientSession()
+        self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -51,9 +58,14 @@ class GatewayPeer:
 
     async def __aexit__(self, *_: object) -> None:
         await self.hang_up()
-        await self._session.close()
+        await self.close()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
 
     async def dial(self, address: str | None = None) -> None:
+        self._session = self._session or aiohttp.ClientSession()
         base, mine = address or self.settings["opcenter"], self.settings["id"]
         headers = {"Authorization": f"Bearer {self.settings['token']}"}
         self._socket = await self._session.ws_connect(f"{base}/api/v1/gateways/{mine}/watch", headers=headers)

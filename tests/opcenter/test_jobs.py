@@ -143,7 +143,9 @@ async def test_jobs_do_not_wait_for_each_other(world: World) -> None:
     await world.until(one, "Executing")
 
 
-@pytest.mark.parametrize(("rc", "status"), [(0, "Completed"), (3, "FailToComplete"), (-9, "FailToComplete"), (None, "FailToComplete")])
+@pytest.mark.parametrize(
+    ("rc", "status"), [(0, "Completed"), (3, "FailToComplete"), (-9, "FailToComplete"), (None, "FailToComplete")]
+)
 async def test_a_program_that_ends_by_itself(world: World, rc: int | None, status: str) -> None:
     job = await world.running()
     world.engine.end(PlacementId(f"{job['id']}-1"), rc)
@@ -226,9 +228,7 @@ async def test_a_program_that_ends_while_it_drains(world: World) -> None:
 
 async def test_the_time_limit_counts_executing(world: World) -> None:
     job = await world.running(timeLimit=3600)
-    ahead = world.clock() + 3_601_000
-    assert world.center is not None
-    world.center._finish._book.clock = lambda: ahead  # type: ignore[union-attr]
+    world.ahead = 3_601_000
     ended = await world.until(job, "Timedout")
     assert ended["reason"] == "It has run for its time limit of 3600 s."
     await world.eventually(lambda: not world.engine.known())
@@ -264,7 +264,9 @@ async def test_a_restore_that_takes_too_long_is_stopped_and_tried_again(world: W
 
 
 @pytest.mark.parametrize(("verb", "begin"), [("migrate", "suspend"), ("suspend", "suspend"), ("resume", None)])
-async def test_a_verb_that_the_status_does_not_allow_changes_nothing(world: World, verb: str, begin: str | None) -> None:
+async def test_a_verb_that_the_status_does_not_allow_changes_nothing(
+    world: World, verb: str, begin: str | None
+) -> None:
     job = await world.running()
     if begin:
         await world.api.post(f"/jobs/{job['id']}/{begin}")
