@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,11 @@ class Notebook:
         """Wait until the cell's output has these words."""
         output = self.page.locator(".jp-CodeCell").nth(cell).locator(".jp-OutputArea-output", has_text=words)
         await output.first.wait_for(timeout=timeout)
+
+    async def until_done(self, cell: int) -> None:
+        """Wait until the cell has run: its prompt has a number."""
+        prompt = self.page.locator(".jp-CodeCell").nth(cell).locator(".jp-InputPrompt")
+        await prompt.filter(has_text=re.compile(r"\[\d+\]")).wait_for(timeout=READY)
 
     async def dialogs(self) -> list[str]:
         """Titles of JupyterLab's modal dialogs: `Server Connection Error` is one."""

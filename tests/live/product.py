@@ -99,6 +99,11 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "HOME": str(home), "FLOATGATE_HOME": str(home / "state"), "FLOATGATE_CRIU": criu}
 
 
+def children(pid: int) -> list[int]:
+    """Process ids of a process's children."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def free_range(size: int) -> tuple[int, int]:
     """A range of ports of which none is in use now."""
     for low in range(20000, 60000, size):
