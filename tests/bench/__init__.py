@@ -1,0 +1,1 @@
+"""The benchmarks: floatgate and its peers in one run, on one machine (docs/performance.md)."""

@@ -1,0 +1,99 @@
+"""Rounds: every proxy once for each measure, again and again, so that a machine's drift hits all of them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from statistics import median
+
+from .measures import Measure, Sample
+from .peer import Peer
+from .processes import BenchFailed
+from .stage import Stage
+
+
+@dataclass
+class Cell:
+    """The samples of one measure of one proxy; `trouble`: why one could not be taken."""
+
+    samples: list[Sample] = field(default_factory=list)
+    trouble: str = ""
+
+    def median(self, figure: str) -> float | None:
+        """None when there is no sample with that figure."""
+        values = [one.values[figure] for one in self.samples if figure in one.values]
+        return median(values) if values else None
+
+    @property
+    def bad(self) -> int:
+        """Answers that were not what they should be."""
+        return sum(one.bad for one in self.samples)
+
+
+@dataclass
+class Results:
+    """By measure, then by proxy. `missing`: proxy to the reason."""
+
+    cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def cell(self, measure: str, peer: str) -> Cell:
+        """An empty one when it was not measured."""
+        return self.cells.setdefault(measure, {}).setdefault(peer, Cell())
+
+    def get(self, measure: str, peer: str, figure: str) -> float | None:
+        """The median, or None."""
+        return self.cells.get(measure, {}).get(peer, Cell()).median(figure)
+
+    def __str__(self) -> str:
+        lines = [f"{peer}: missing, {why}" for peer, why in self.missing.items()]
+        for measure, cells in self.cells.items():
+            lines += [f"{measure:10} {peer:24} {_figures(cell)}" for peer, cell in cells.items()]
+        return "\n".join(lines)
+
+
+def _figures(cell: Cell) -> str:
+    names = cell.samples[0].values if cell.samples else {}
+    parts = [f"{name} {cell.median(name):,.1f}" for name in names]
+    parts += [f"BAD {cell.bad}"] if cell.bad else []
+    return ", ".join(parts + ([cell.trouble] if cell.trouble else []))
+
+
+def run(stage: Stage, peers: list[Peer], measures: list[Measure], rounds: int, seconds: float | None) -> Results:
+    """Start the peers and take `rounds` samples of everything; `seconds` instead of each measure's own."""
+    results = Results()
+    ready = [peer for peer in peers if _started(stage, peer, results)]
+    for measure in measures:
+        for number in range(rounds):
+            for peer in ready:
+                _say(f"{measure.name}, round {number + 1} of {rounds}, {peer.name}")
+                _sample(stage, peer, measure, seconds, results.cell(measure.name, peer.name))
+    _say("")
+    return results
+
+
+def _started(stage: Stage, peer: Peer, results: Results) -> bool:
+    try:
+        if lack := peer.lack():
+            raise BenchFailed(lack)
+        stage.start(peer)
+    except BenchFailed as error:
+        results.missing[peer.name] = str(error)
+        return False
+    results.versions[peer.name] = peer.version()
+    return True
+
+
+def _sample(stage: Stage, peer: Peer, measure: Measure, seconds: float | None, cell: Cell) -> None:
+    try:
+        cell.samples.append(measure.take(stage, stage.proxies[peer.name], seconds or measure.seconds))
+    except (BenchFailed, OSError) as error:
+        cell.trouble = str(error)
+
+
+def _say(text: str) -> None:
+    """One line that is written over, on a terminal only."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
