@@ -30,7 +30,7 @@ from .body import Body, BodyTimeout
 from .deliver import Delivery
 from .door import Door
 from .gate import Refused
-from .handshake import is_websocket, open_relay
+from .handshake import is_websocket, offered, open_relay
 from .headers import RawHeaders, Visit
 from .listener import BrowserConnection
 from .reply import ClientGone, Reply
@@ -279,8 +279,10 @@ class Exchange:
         return headers.request_head(self.method, self.target, self._out())
 
     def _out(self) -> RawHeaders:
+        if is_websocket(self):
+            return headers.for_job(offered(self), self.target, self.visit, upgrade=True)
         came = inject.request_edits(self.came, self.form) if self.navigation else self.came
-        out = headers.for_job(came, self.target, self.visit, upgrade=is_websocket(self))
+        out = headers.for_job(came, self.target, self.visit, upgrade=False)
         return [*out, (b"Transfer-Encoding", b"chunked")] if self.body.chunked else out
 
     def _wants_fresh(self) -> bool:

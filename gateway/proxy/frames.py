@@ -65,8 +65,10 @@ class Scanner:
     is not complete yet, and of a control frame, are kept until the rest comes; payloads never are.
     """
 
-    def __init__(self, *, masked: bool) -> None:
+    def __init__(self, *, masked: bool, extended: bool = False) -> None:
+        """`extended`: an extension was agreed, which may use the reserved bits of data frames (§5.2)."""
         self._masked = masked
+        self._extended = extended
         self._kept = b""
         self._left = 0  # payload bytes of the current data frame that have not come yet
         self._in_message = False  # between the first fragment of a message and its last
@@ -100,7 +102,7 @@ class Scanner:
             if stop and not self._in_message:
                 data, rest = data[:at], data[at:]
                 break
-            head = _read_head(data, at, self._masked)
+            head = _read_head(data, at, self._masked, self._extended)
             if head is None:
                 break
             if head.opcode >= Opcode.CLOSE:
@@ -139,12 +141,12 @@ class Scanner:
         return at + taken
 
 
-def _read_head(data: bytes, at: int, masked: bool) -> _Head | None:
+def _read_head(data: bytes, at: int, masked: bool, extended: bool = False) -> _Head | None:
     """The frame header at `at`, or None if it is not complete. Raises FrameError."""
     if len(data) - at < 2:
         return None
     first, second = data[at], data[at + 1]
-    if first & 0x70:
+    if first & 0x70 and (not extended or first & 0x08):
         raise FrameError("a reserved bit is set and no extension was agreed")
     if bool(second & _MASKED) != masked:
         raise FrameError("masking is wrong for this direction")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from gateway.types import WebSocketPolicy
 
-from .headers import answer_head, for_browser, values
-from .relay import Relay, Resume, subprotocol
+from .extensions import chosen, offer
+from .headers import RawHeaders, answer_head, for_browser, values
+from .relay import Relay, Resume
 from .reply import HandedOver
 from .upstream import Answer, Connection
 
@@ -40,6 +41,14 @@ def resume_for(policy: WebSocketPolicy, target: bytes) -> Resume:
     return Resume.COME_BACK
 
 
+def offered(exchange: Exchange) -> RawHeaders:
+    """The handshake's lines with the extensions that this protocol may have."""
+    resume = resume_for(exchange.gate.listener.websocket, exchange.target)
+    if resume is Resume.COME_BACK:
+        return exchange.came
+    return offer(exchange.came, plain=resume is Resume.TERMINAL)
+
+
 def open_relay(exchange: Exchange, connection: Connection, answer: Answer) -> HandedOver:
     """The job said 101: say so to the browser, and give both connections to a relay."""
     door, client = exchange.door, exchange.client
@@ -48,12 +57,14 @@ def open_relay(exchange: Exchange, connection: Connection, answer: Answer) -> Ha
     job, from_job = connection.take()
     browser, from_browser = client.hand_over()
     browser.write(answer_head(101, answer.reason or b"Switching Protocols", lines))
+    agreed = chosen(answer.headers)
+    resume = resume_for(exchange.gate.listener.websocket, exchange.target)
     relay = Relay(
         exchange.gate,
         path=exchange.target.partition(b"?")[0],
         head=exchange.head,
-        subprotocol=subprotocol(answer.headers),
-        resume=resume_for(exchange.gate.listener.websocket, exchange.target),
+        chosen=agreed,
+        resume=resume if agreed.carries_on else Resume.COME_BACK,
         timeouts=door.config.timeouts,
         limits=door.config.limits,
     )

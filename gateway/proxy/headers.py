@@ -29,7 +29,6 @@ _OURS = frozenset(
 )
 # `Expect` is answered here (RFC 9110 §10.1.1); `Proxy` becomes HTTP_PROXY in CGI programs; h2c never passes.
 _NEVER = frozenset(b"expect proxy http2-settings".split())
-_EXTENSIONS = b"sec-websocket-extensions"  # frames must mean the same on a new connection: none are agreed
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _TARGET = re.compile(rb"/[\x21-\x22\x24-\x7e\x80-\xff]*")  # origin-form, no fragment (RFC 9112 §3.2.1)
@@ -63,8 +62,6 @@ def for_job(headers: Sequence[tuple[bytes, bytes]], target: bytes, visit: Visit,
     for name, value in headers:
         key = name.lower()
         if key in dropped - {b"host", b"cookie", b"content-length"} or _is_ours(key):
-            continue
-        if key == _EXTENSIONS:
             continue
         if key == b"cookie":
             kept = cookies.incoming(value, visit.cookie_prefix)

@@ -29,8 +29,10 @@ import structlog
 
 from gateway.config import Limits, Timeouts
 
+from .extensions import Chosen, chosen
 from .frames import Control, Data, FrameError, Opcode, Piece, Scanner, close_frame, frame
 from .gate import Gate
+from .leg import Leg
 from .terminal import TerminalReplay
 from .upstream import Connection, UpstreamError
 
@@ -59,57 +61,6 @@ class Resume(enum.Enum):
     COME_BACK = "come back"  # the peer keeps state per connection: the client must start anew
 
 
-class _Leg(asyncio.Protocol):
-    """One side's transport. The relay is told what happens; `stop`/`go` are its flow control."""
-
-    def __init__(self, relay: Relay, transport: asyncio.Transport) -> None:
-        self._relay = relay
-        self.transport = transport
-        self.lost = asyncio.Event()
-        self._held: set[str] = set()
-
-    def attach(self) -> None:
-        """From now on bytes come here."""
-        self.transport.set_protocol(self)
-        if self.transport.is_closing():
-            self.connection_lost(None)
-        else:
-            self.go("attach")
-
-    def stop(self, why: str) -> None:
-        """Do not read until every reason is gone."""
-        self._held.add(why)
-        self.transport.pause_reading()
-
-    def go(self, why: str) -> None:
-        """This reason is gone."""
-        self._held.discard(why)
-        if not self._held and not self.transport.is_closing():
-            self.transport.resume_reading()
-
-    def send(self, data: bytes) -> None:
-        """Write, unless it is closing."""
-        if not self.transport.is_closing():
-            self.transport.write(data)
-
-    def data_received(self, data: bytes) -> None:
-        self._relay.received(self, data)
-
-    def eof_received(self) -> bool | None:
-        return None
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.lost.is_set():
-            self.lost.set()
-            self._relay.leg_lost(self)
-
-    def pause_writing(self) -> None:
-        self._relay.other(self, lambda leg: leg.stop("the other side is slow"))
-
-    def resume_writing(self) -> None:
-        self._relay.other(self, lambda leg: leg.go("the other side is slow"))
-
-
 class Relay:
     """See the module's picture. `head` is the handshake as the job got it: it is sent again on each re-dial."""
 
@@ -119,7 +70,7 @@ class Relay:
         *,
         path: bytes,
         head: bytes,
-        subprotocol: bytes | None,
+        chosen: Chosen,
         resume: Resume,
         timeouts: Timeouts,
         limits: Limits,
@@ -127,14 +78,14 @@ class Relay:
         self.path = path
         self.parked_at = 0  # grows from one parking to the next, over all relays
         self.active_at = 0  # ms since the epoch of the browser's last bytes
-        self._gate, self._head, self._subprotocol, self._resume = gate, head, subprotocol, resume
+        self._gate, self._head, self._chosen, self._resume = gate, head, chosen, resume
         self._timeouts, self._limits = timeouts, limits
         self._state = _State.LIVE
-        self._up = Scanner(masked=True)
-        self._down = Scanner(masked=False)
+        self._up = Scanner(masked=True, extended=bool(chosen.extensions))
+        self._down = self._new_down()
         self._terminal = TerminalReplay(limits.replay_terminal) if resume is Resume.TERMINAL else None
-        self._browser: _Leg | None = None
-        self._job: _Leg | None = None
+        self._browser: Leg | None = None
+        self._job: Leg | None = None
         self._waiting: list[bytes] = []
         self._waiting_size = 0
         self._broken = ""
@@ -157,7 +108,7 @@ class Relay:
         """Both handshakes are done; the bytes are what came behind them. `ended` is called once, at the end."""
         self._ended = ended
         self._gate.relays.add(self)
-        self._browser, self._job = _Leg(self, browser), _Leg(self, job)
+        self._browser, self._job = Leg(self, browser), Leg(self, job)
         browser.set_write_buffer_limits(high=self._limits.high_water)
         for leg, data in ((self._job, from_job), (self._browser, from_browser)):
             if data:
@@ -251,10 +202,10 @@ class Relay:
             transport.close()
             self._finish()
             return
-        self._down = Scanner(masked=False)
+        self._down = self._new_down()
         if self._terminal is not None:
             self._terminal.redialled()
-        self._job = _Leg(self, transport)
+        self._job = Leg(self, transport)
         self._state = _State.LIVE
         for data in self._waiting:
             self._job.send(data)
@@ -277,14 +228,17 @@ class Relay:
                 answer = await connection.head()
             if answer.status != 101:
                 raise UpstreamError(f"the handshake was answered with {answer.status}")
-            if subprotocol(answer.headers) != self._subprotocol:
-                raise UpstreamError("another subprotocol was chosen")
+            if chosen(answer.headers) != self._chosen:
+                raise UpstreamError("another subprotocol or extension was chosen")
             return connection.take()
         except BaseException:
             connection.abort("the handshake did not succeed")
             raise
 
-    async def _within(self, seconds: float, event: asyncio.Event, job: _Leg) -> bool:
+    def _new_down(self) -> Scanner:
+        return Scanner(masked=False, extended=bool(self._chosen.extensions))
+
+    async def _within(self, seconds: float, event: asyncio.Event, job: Leg) -> bool:
         """Whether the event came, before the time was over or the job's side was lost."""
         waits = {asyncio.create_task(event.wait()), asyncio.create_task(job.lost.wait())}
         try:
@@ -296,7 +250,7 @@ class Relay:
 
     # Bytes
 
-    def received(self, leg: _Leg, data: bytes) -> None:
+    def received(self, leg: Leg, data: bytes) -> None:
         """Bytes from one side."""
         try:
             if leg is self._browser:
@@ -307,7 +261,7 @@ class Relay:
             log.info("websocket broken", path=self.path.decode("latin-1"), why=str(error))
             self.end(PROTOCOL_ERROR, str(error))
 
-    def other(self, leg: _Leg, act: Callable[[_Leg], None]) -> None:
+    def other(self, leg: Leg, act: Callable[[Leg], None]) -> None:
         """Do this to the other side, if there is one."""
         peer = self._job if leg is self._browser else self._browser
         if peer is not None and leg in (self._browser, self._job):
@@ -373,7 +327,7 @@ class Relay:
 
     # Ends
 
-    def leg_lost(self, leg: _Leg) -> None:
+    def leg_lost(self, leg: Leg) -> None:
         """One side's connection has ended."""
         if leg is self._browser:
             self._browser = None
@@ -427,11 +381,3 @@ class Relay:
         if self._beat is not None:
             self._beat.cancel()
             self._beat = None
-
-
-def subprotocol(headers: list[tuple[bytes, bytes]]) -> bytes | None:
-    """What a handshake's answer chose; None for none."""
-    for name, value in headers:
-        if name.lower() == b"sec-websocket-protocol":
-            return value.strip()
-    return None

@@ -302,3 +302,58 @@ async def test_a_terminals_replay_is_cut(known: int) -> None:
             await client.close()
     assert sum(one[0] == "setup" for one in got) == 1
     assert "".join(one[1] for one in got if one[0] == "stdout") == "".join(chunks) + "new"
+
+
+OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+ALONE = "permessage-deflate; client_no_context_takeover; server_no_context_takeover"
+
+
+def agree(extension: str) -> bytes:
+    return accept().replace(b"\r\n\r\n", f"\r\nSec-WebSocket-Extensions: {extension}\r\n\r\n".encode())
+
+
+@pytest.mark.parametrize("answered", [ALONE, "permessage-deflate"])
+async def test_deflate_carries_on_only_without_context(answered: str) -> None:
+    """A compressed frame that refers to earlier ones means nothing on a new connection."""
+    heads: list[bytes] = []
+
+    async def script(peer: Conversation) -> None:
+        heads.append(await peer.head())
+        await peer.say(agree(answered))
+        while True:
+            first, payload = await peer.frame()
+            if first == PING:
+                await peer.say(frame(Opcode.PONG, payload, masked=False))
+            elif first == CLOSE:
+                await peer.say(frame(Opcode.CLOSE, payload, masked=False))
+                return
+            else:
+                await peer.say(bytes((first, len(payload))) + payload)
+
+    async with backend(script) as (_, host, port), backend(script) as (_, new_host, new_port):
+        async with gateway(host, port) as gate:
+            client, _ = await dial(gate, KERNEL, OFFER)
+            assert f"Sec-WebSocket-Extensions: {ALONE}\r\n".encode() in heads[0]
+            compressed = b"\xc1\x83\0\0\0\0abc"
+            await client.say(compressed)
+            assert await client.frame() == (0xC1, b"abc")
+            await gate.hold()
+            await gate.open(new_host, new_port)
+            first, payload = await client.frame() if answered != ALONE else (0, b"")
+            if answered == ALONE:
+                await client.say(compressed)
+                assert await client.frame() == (0xC1, b"abc")
+            else:
+                assert first == CLOSE and int.from_bytes(payload[:2]) == 1012
+
+
+async def test_what_does_not_carry_on_may_agree_on_any_extension() -> None:
+    heads: list[bytes] = []
+
+    async def script(peer: Conversation) -> None:
+        heads.append(await peer.head())
+        await peer.say(accept())
+
+    async with backend(script) as (_, host, port), gateway(host, port) as gate:
+        await dial(gate, "/other", OFFER)
+        assert OFFER.encode() in heads[0]
