@@ -24,11 +24,21 @@ from .session import Session, save_session
 from .sockets import busy_ports
 from .up_center import Center, Ending
 from .up_screen import Screen, Story, block, how_to_start
-from .up_session import Wanted, drop_other_gateways, ensure_gateway, ensure_job, find_session, gateway_ready
+from .up_session import (
+    Wanted,
+    connected,
+    drop_other_gateways,
+    ensure_gateway,
+    find_session,
+    gateway_ready,
+    new_job,
+    resume,
+)
 from .waiting import wait_for
 
 _LAST_WORDS = 8  # lines of a job's stderr that are shown when it did not start
 Doc = dict[str, Any]
+_PROBE = 3.0  # seconds in which an OpCenter says that it is one
 _TURN = 0.1  # seconds between two turns of the wheel
 
 
@@ -84,14 +94,34 @@ class Run:
 
     async def _start(self) -> None:
         """Gateway and job, each new or found again, until the job is Executing or has ended."""
-        job = await find_session(self._client, self._wanted)
-        gateway = await ensure_gateway(self._client, self._wanted, job)
+        client, job = self._client, await find_session(self._client, self._wanted)
+        gateway = await ensure_gateway(client, self._wanted, job)
         async with self._waiting(f"Starting the gateway on {gateway['portRange']}"):
-            await gateway_ready(self._client, gateway["id"])
-        self._job, what = await ensure_job(self._client, self._wanted, job, gateway["id"])
-        await drop_other_gateways(self._client, gateway["id"])
+            await gateway_ready(client, gateway["id"])
+        if job is None:
+            self._job = await new_job(client, self._wanted, gateway["id"])
+            await self._settled(f"Starting {self._wanted.template}")
+        else:
+            self._job = await connected(client, job, gateway["id"])
+            if job["status"] != JobStatus.SUSPENDED:
+                await self._settled(f"Found your session again, it is {job['status']}")
+            await self._awake()
+        await drop_other_gateways(client, gateway["id"])
+
+    async def _settled(self, what: str) -> None:
+        """Until the job is in a status in which it stays."""
         async with self._waiting(what):
-            self._job = await wait_for(self._client, self._job["id"], [JobStatus.EXECUTING.value])
+            self._job = await wait_for(self._client, self._job["id"], [JobStatus.EXECUTING, JobStatus.SUSPENDED])
+
+    async def _awake(self) -> None:
+        """A session that sleeps comes back. Raises Refusal when it cannot: it stays saved then."""
+        if self._job["status"] != JobStatus.SUSPENDED:
+            return
+        await resume(self._client, self._job)
+        await self._settled("Bringing your saved session back")
+        if self._job["status"] == JobStatus.SUSPENDED:
+            why = f"{self._job.get('reason') or 'the log says why'}; it is still saved"
+            raise Refusal(Code.CONFLICT, f"Your session {self._job['id']} could not be brought back: {why}")
 
     @contextlib.asynccontextmanager
     async def _waiting(self, what: str) -> AsyncIterator[None]:
@@ -168,9 +198,9 @@ async def _check_port(port: int) -> None:
     other = f"or take another port with --opcenter-port {port + 1}"
     url = f"http://127.0.0.1:{port}"
     try:
-        async with OpCenterClient(url) as client:
+        async with asyncio.timeout(_PROBE), OpCenterClient(url) as client:
             await client.get("/version")
-    except Refusal:
+    except (Refusal, TimeoutError):
         sentence = f"Port {port} is in use by another program: end it, {other}"
     else:
         sentence = f"An OpCenter runs at {url} already: float open opens its session. End it first, {other}"

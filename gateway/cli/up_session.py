@@ -11,7 +11,6 @@ from typing import Any
 
 from gateway.client import OpCenterClient, part
 from gateway.errors import Code, Refusal
-from gateway.types import JobStatus
 
 from .jobdoc import has_ended
 
@@ -96,12 +95,16 @@ async def gateway_ready(client: OpCenterClient, gateway_id: str) -> None:
         await asyncio.sleep(_PAUSE)
 
 
-async def ensure_job(client: OpCenterClient, wanted: Wanted, job: Doc | None, gateway_id: str) -> tuple[Doc, str]:
-    """The session, brought back if it sleeps, or a new one; and what was done, for the screen. Raises Refusal."""
-    if job is not None:
-        return await _awake(client, await _connected(client, job, gateway_id))
+async def new_job(client: OpCenterClient, wanted: Wanted, gateway_id: str) -> Doc:
+    """A fresh session on this gateway. Raises Refusal."""
     body = {"template": wanted.template, "gateway": gateway_id, "customTags": dict([TAG])}
-    return await client.post("/jobs", body), f"Starting {wanted.template}"
+    made: Doc = await client.post("/jobs", body)
+    return made
+
+
+async def resume(client: OpCenterClient, job: Doc) -> None:
+    """Bring a suspended session back; returns when that has begun. Raises Refusal."""
+    await client.post(f"/jobs/{part(job['id'])}/resume")
 
 
 def _is_ours(job: Doc, wanted: Wanted) -> bool:
@@ -109,13 +112,7 @@ def _is_ours(job: Doc, wanted: Wanted) -> bool:
     return job.get("template") == wanted.template.partition(":")[0] and tags.get(TAG[0]) == TAG[1]
 
 
-async def _awake(client: OpCenterClient, job: Doc) -> tuple[Doc, str]:
-    if job["status"] == JobStatus.SUSPENDED:
-        return await client.post(f"/jobs/{part(job['id'])}/resume"), "Bringing your saved session back"
-    return job, f"Found your session again, it is {job['status']}"
-
-
-async def _connected(client: OpCenterClient, job: Doc, gateway_id: str) -> Doc:
+async def connected(client: OpCenterClient, job: Doc, gateway_id: str) -> Doc:
     """The job on this gateway, if it was on another one or on none."""
     at = job.get("gateway") or {}
     if at.get("gatewayID") == gateway_id:

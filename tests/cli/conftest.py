@@ -43,7 +43,13 @@ class Shell:
         command.chmod(0o755)
         path = f"{command.parent}:{os.environ['PATH']}"
         kept = {key: value for key, value in os.environ.items() if key.startswith(("LANG", "LC_"))}
-        self.environ = {**kept, "HOME": str(home), "PATH": path, "PYTHONWARNINGS": "error", **environ}
+        self.environ = {
+            **kept,
+            "HOME": str(home),
+            "PATH": path,
+            "PYTHONWARNINGS": "error,ignore::ResourceWarning",
+            **environ,
+        }
 
     async def __call__(self, line: str, stdin: str = "") -> Said:
         process = await self.begin(line)
