@@ -87,6 +87,7 @@ class OpCenter:
         self._finish: Finish | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._keeper: Keeper | None = None
+        self._users: Users | None = None
         self.opened: Opened | None = None
 
     async def __aenter__(self) -> Self:
@@ -122,6 +123,12 @@ class OpCenter:
             if task.done() and not task.cancelled():
                 await task
 
+    async def admin_token(self) -> str:
+        """A fresh login as an admin, without a password: for who runs this process. Raises Refusal."""
+        if self._users is None:
+            raise Refusal(Code.UNAVAILABLE, "The OpCenter is not open: open it first")
+        return await self._users.admin_token()
+
     async def finish(self, reason: str = "up ended") -> None:
         """Suspend every job (cancel it where nothing can be saved), end the gateways' processes. `close` after it."""
         if self._finish is None or self._keeper is None or self._keeping is None:
@@ -141,6 +148,7 @@ class OpCenter:
         self._exit.push_async_callback(store.close)
         users = Users(store, _secret(self.home / "secret"), self._policy, self._clock)
         first_password = await users.open()
+        self._users = users
         engine = await asyncio.to_thread(_local, self.home) if self._engine is None else self._engine
         await engine.open()
         self._exit.push_async_callback(engine.close)

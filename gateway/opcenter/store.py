@@ -60,6 +60,7 @@ class Store:
             sentence = f"The driver for {parsed.drivername} is missing: pip install floatgate[postgresql]"
             raise Refusal(Code.UNAVAILABLE, sentence) from error
         if parsed.get_backend_name() == "sqlite":
+            _check_folder(parsed)
             sa.event.listen(engine.sync_engine, "connect", _sqlite_connect)
             sa.event.listen(engine.sync_engine, "begin", _sqlite_begin)
         store = Store(engine)
@@ -94,6 +95,12 @@ class Store:
         async with self.write() as connection:
             await connection.run_sync(_migrate, migrations)
             await connection.run_sync(_claim, home)
+
+
+def _check_folder(url: sa.URL) -> None:
+    """Before the driver finds out in a thread of its own, which outlives the error."""
+    if url.database and not Path(url.database).absolute().parent.is_dir():
+        raise Refusal(Code.UNAVAILABLE, f"The database {url.database} cannot be used: there is no such folder")
 
 
 def _sqlite_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
