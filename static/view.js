@@ -42,6 +42,9 @@ export function view(state, seconds, silent, moved) {
   return shown;
 }
 
+/** The dot of a state. @param {{status: string, step: string|null}} state */
+export const toneOf = (state) => tone(state, isMoving(state));
+
 function tone(state, moving) {
   if (moving || WORKING.includes(state.status)) return "warn";
   if (FAILED.includes(state.status)) return "bad";

@@ -1,0 +1,214 @@
+"""What a person does in the console, and what the OpCenter then says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from gateway.engines.fake import Fail, Hang
+from tests.opcenter.conftest import World, free_range
+
+pytestmark = pytest.mark.browser
+
+
+def address(world: World) -> str:
+    assert world.center is not None and world.center.opened is not None
+    return world.center.opened.address
+
+
+async def go(page: Page, where: str) -> None:
+    await page.evaluate("(where) => { location.hash = where; }", where)
+
+
+async def test_a_wrong_password_is_said_and_nothing_is_shown(browser: Browser, world: World) -> None:
+    context = await browser.new_context()
+    page = await context.new_page()
+    answer = await page.goto(address(world))
+    assert answer is not None
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'") and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+    await page.get_by_label("User name").fill("admin")
+    await page.get_by_label("Password").fill("wrong")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await expect(page.get_by_role("navigation")).to_have_count(0)
+    await context.close()
+
+
+async def test_the_login_is_no_cookie_and_ends_with_the_tab(page: Page, world: World) -> None:
+    assert await page.context.cookies() == []
+    assert await page.evaluate("localStorage.length") == 0
+    await page.reload()
+    await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+    second = await page.context.new_page()
+    await second.goto(address(world))
+    await expect(second.get_by_label("Password")).to_be_visible()
+    await page.get_by_role("button", name="Log out").click()
+    await expect(page.get_by_label("Password")).to_be_visible()
+
+
+async def test_a_token_that_is_worth_nothing_leads_to_the_login(page: Page, world: World) -> None:
+    await world.api.post("/users/admin/password", {"password": "another-password", "old": world.password})
+    await go(page, "#/hosts")
+    await expect(page.get_by_label("Password")).to_be_visible()
+
+
+async def test_jobs_appear_and_change_by_themselves(page: Page, world: World) -> None:
+    await expect(page.get_by_text("No jobs.")).to_be_visible()
+    await world.running(name="rstudio")
+    row = page.get_by_role("row", name=re.compile("rstudio"))
+    await expect(row).to_contain_text("Executing")
+    await page.get_by_label("Filter jobs").fill("jupyter")
+    await expect(row).to_have_count(0)
+
+
+async def test_a_name_stays_a_name(page: Page, world: World) -> None:
+    await world.running(name="<img src=x onerror=alert(1)>")
+    await expect(page.get_by_role("link", name="<img src=x onerror=alert(1)>")).to_be_visible()
+
+
+async def test_a_job_is_moved_suspended_resumed_and_cancelled(page: Page, world: World) -> None:
+    job = await world.running(name="rstudio")
+    await go(page, f"#/jobs/{job['id']}")
+    await expect(page.get_by_role("heading", name="Job Details - rstudio")).to_be_visible()
+    hang = Hang()
+    world.engine.script("restore", hang)
+    await page.get_by_role("button", name="Migrate").click()
+    await page.get_by_role("dialog").get_by_label("vCPUs").fill("4")
+    await page.get_by_role("dialog").get_by_role("button", name="Migrate").click()
+    await expect(page.get_by_text("The job is moving to another host.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Migrate")).to_be_disabled()
+    hang.release()
+    await expect(page.locator("header .chip")).to_have_text("Executing")
+    assert (await world.api.get(f"/jobs/{job['id']}"))["cpu"] == 4
+    await page.get_by_role("button", name="Suspend").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Suspend").click()
+    await page.get_by_role("button", name="Resume").click()
+    await expect(page.locator("header .chip")).to_have_text("Executing")
+    await expect(page.get_by_role("row", name=re.compile("Suspended"))).to_be_visible()
+    await page.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
+    await expect(page.locator("header .chip")).to_have_text("Cancelled")
+
+
+async def test_what_the_opcenter_refuses_is_said_in_the_dialog(page: Page, world: World) -> None:
+    job = await world.running(name="rstudio")
+    await go(page, f"#/jobs/{job['id']}")
+    await page.get_by_role("button", name="Migrate").click()
+    await page.get_by_role("dialog").get_by_label("vCPUs").fill("-4")
+    await page.get_by_role("dialog").get_by_role("button", name="Migrate").click()
+    await expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
+    await page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+async def test_why_a_move_failed_stands_in_the_history(page: Page, world: World) -> None:
+    job = await world.running(name="rstudio")
+    world.engine.script("checkpoint", Fail("The disk is full."))
+    await go(page, f"#/jobs/{job['id']}")
+    await page.get_by_role("button", name="Migrate").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Migrate").click()
+    await expect(page.get_by_role("table").first).to_contain_text("The disk is full.")
+
+
+async def test_a_job_is_submitted_from_scratch_and_the_line_says_how(page: Page, world: World) -> None:
+    await go(page, "#/submit")
+    await page.get_by_role("button", name="Start from Scratch").click()
+    await page.get_by_label("Command").fill("sh -c 'echo \"it works\"'")
+    await page.get_by_label("Published ports").fill("8888")
+    await page.get_by_label("Name", exact=True).fill("one")
+    await page.get_by_label("Environment variables").fill("A=1\nB=two words")
+    await page.get_by_label("Gateway", exact=True).select_option("")
+    line = "float submit -n one -e A=1 -e 'B=two words' --publish 8888 -- sh -c 'echo \"it works\"'"
+    await expect(page.locator(".line code")).to_have_text(line)
+    await page.get_by_role("button", name="Submit", exact=True).click()
+    await expect(page.get_by_role("heading", name="Job Details - one")).to_be_visible()
+    job = (await world.api.get("/jobs"))[0]
+    assert job["env"] == ["A=1", "B=two words"]
+    assert job["publish"] == ["8888:8888"]
+
+
+async def test_a_template_s_line_is_that_of_the_guide(page: Page, world: World) -> None:
+    await go(page, "#/templates")
+    await page.locator(".panel", has_text="rstudio").get_by_role("button", name="Submit Job").click()
+    await page.get_by_label("Target port").fill("8787")
+    await page.get_by_label(re.compile("sg-default")).check()
+    line = "float template deploy -T rstudio --gateway auto --targetPort 8787 --securityGroup sg-default"
+    await expect(page.locator(".line code")).to_have_text(line)
+    await go(page, "#/templates/rstudio")
+    await expect(page.locator("pre.line")).to_contain_text("RSTUDIO_USER=rstudio")
+
+
+async def test_a_gateway_is_created_connected_modified_and_destroyed(page: Page, world: World) -> None:
+    job = await world.running(name="rstudio")
+    await world.api.post("/securityGroups", {"id": "sg-lab", "rules": [
+        {"portMin": 1, "portMax": 65535, "source": "10.0.0.0/8"}]})  # fmt: skip
+    await go(page, "#/gateways")
+    await page.get_by_role("button", name="Create Gateway").click()
+    await page.get_by_label("Name", exact=True).fill("lab")
+    await page.get_by_label("Port range").fill(free_range())
+    await page.get_by_role("button", name="Create", exact=True).click()
+    await expect(page.get_by_role("heading", name="Gateway Details - lab")).to_be_visible()
+    await page.get_by_role("button", name="Connect", exact=True).click()
+    await expect(page.get_by_label("Target ports")).to_have_value("8888")
+    await page.get_by_role("dialog").get_by_role("button", name="Connect").click()
+    row = page.get_by_role("row", name=re.compile("rstudio"))
+    await expect(row.get_by_role("link", name="http://127.0.0.1:")).to_be_visible()
+    await page.get_by_role("button", name="Modify").click()
+    await page.get_by_label(re.compile("sg-lab")).check()
+    await page.get_by_label(re.compile("sg-default")).uncheck()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator(".facts")).to_contain_text("sg-lab")
+    await page.get_by_role("button", name="Destroy").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Destroy").click()
+    await expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()  # a job is connected
+    await page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    await row.get_by_role("button", name="Disconnect").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
+    await expect(page.get_by_text("No jobs are connected.")).to_be_visible()
+    assert (await world.api.get(f"/jobs/{job['id']}"))["status"] == "Executing"
+    await page.get_by_role("button", name="Destroy").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Destroy").click()
+    await expect(page.get_by_role("heading", name="Gateways", exact=True)).to_be_visible()
+
+
+async def test_a_security_group_is_created_and_deleted(page: Page, world: World) -> None:
+    await go(page, "#/securityGroups")
+    await page.get_by_role("button", name="Create Security Group").click()
+    await page.get_by_label("Name", exact=True).fill("class")
+    await page.get_by_label("Inbound rules").fill("nonsense")
+    await expect(page.get_by_role("button", name="Create", exact=True)).to_be_disabled()
+    await page.get_by_label("Inbound rules").fill("10000-10500 172.31.0.0/16\n8787 0.0.0.0/0")
+    await page.get_by_role("button", name="Create", exact=True).click()
+    row = page.get_by_role("row", name=re.compile("class"))
+    await expect(row).to_contain_text("10000-10500 from 172.31.0.0/16")
+    await row.get_by_role("button", name="Delete").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(row).to_have_count(0)
+
+
+async def test_hosts_say_what_runs_on_them_and_whether_moves_are_real(page: Page, world: World) -> None:
+    await world.running(name="rstudio")
+    await go(page, "#/hosts")
+    await expect(page.get_by_role("row", name=re.compile("busy")).get_by_role("link", name="rstudio")).to_be_visible()
+    await expect(page.get_by_text("real: by checkpoint and restore")).to_be_visible()
+
+
+async def test_a_user_sees_own_jobs_only(page: Page, world: World) -> None:
+    await world.running(name="theirs")
+    await world.api.post("/users", {"username": "alice", "password": "wonderland-1", "role": "user"})
+    await page.get_by_role("button", name="Log out").click()
+    await page.get_by_label("User name").fill("alice")
+    await page.get_by_label("Password").fill("wonderland-1")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("No jobs.")).to_be_visible()
+
+
+async def test_an_opcenter_that_comes_back_is_found_again(page: Page, world: World) -> None:
+    await world.running(name="rstudio")
+    await expect(page.get_by_role("link", name="rstudio")).to_be_visible()
+    await world.stop()
+    await expect(page.get_by_text("No contact with the OpCenter.")).to_be_visible(timeout=15000)
+    await expect(page.get_by_role("link", name="rstudio")).to_be_visible()
