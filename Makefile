@@ -1,7 +1,7 @@
 # make run     the product: an OpCenter, a gateway and a JupyterLab in this terminal; Ctrl-C ends it
 # make test    every test that this machine can run; says which were skipped, and why
 # make check   ruff, mypy, and the tests that keep the house in order
-# make bench   the benchmarks
+# make bench   floatgate beside its peers, ten minutes; writes docs/performance.md (ARGS=--quick: three minutes)
 # make clean   delete what make has made in this folder (sessions are kept: they are not in here)
 #
 # make run ARGS="--ports 20000:20050" passes options on to float up.
@@ -21,7 +21,7 @@ check:
 	@. .ci/env.sh; environment test jupyter,criu,test,check; check
 
 bench:
-	@. .ci/env.sh; environment test jupyter,criu,test,check; bench $(ARGS)
+	@. .ci/env.sh; environment test jupyter,criu,test,check; sh tests/bench/setup.sh; bench --write $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,13 +7,14 @@ import os
 import sys
 from pathlib import Path
 
-from .machine import split
+from .machine import busy, raise_files, split
 from .measures import MEASURES, Measure
 from .peer import Peer
 from .peers import PEERS
 from .processes import BenchFailed
 from .profiler import profile
-from .rounds import Results, run
+from .report import PAGE, markdown, write
+from .rounds import run
 from .stage import Stage, stage
 from .tools import HOME
 
@@ -23,20 +24,34 @@ QUICK = 1.0  # seconds of each sample with --quick
 def main() -> int:
     """Exit code 1 when nothing could be measured."""
     args = _arguments()
-    cores = split(1)
-    os.sched_setaffinity(0, cores.load)
+    cores, noise = split(1), busy()
+    os.sched_setaffinity(0, cores.load)  # this program is none of the proxy's neighbours
+    raise_files()
     measures = [one for one in MEASURES if args.only is None or one.name in args.only]
     try:
         with stage(cores) as set_up:
             if args.profile:
                 print(_profiled(set_up, args.profile, measures))
                 return 0
-            results = _measured(set_up, measures, args)
+            rounds = args.rounds or (1 if args.quick else 3)
+            results = run(set_up, _wanted(args.peers), measures, rounds, QUICK if args.quick else None)
     except BenchFailed as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
-    print(results)
+    text = markdown(results, _how(args.quick, rounds, noise))
+    print(f"\n{text}")
+    if args.write and not (args.only or args.peers):
+        write(text)
+        print(f"\nWritten to {PAGE}.")
     return 0
+
+
+def _how(quick: bool, rounds: int, noise: float) -> str:
+    length = "1 s" if quick else "2 or 3 s"
+    return (
+        f"medians of {rounds} rounds over all proxies in turn, {length} each; the proxy on one core, load and backends "
+        f"on another; before the run other programs used {noise:.0%} of the machine"
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -48,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", metavar="PEER", choices=peers, help=f"of {', '.join(peers)}")
     parser.add_argument("--rounds", type=int, help="samples of each measure and peer (default 3, 1 with --quick)")
     parser.add_argument("--profile", metavar="PEER", choices=peers, help="sample this proxy's stacks under the load")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the tables of a full run into docs/performance.md")
     return parser.parse_args()
 
 
@@ -56,20 +71,15 @@ def _wanted(names: list[str] | None) -> list[Peer]:
     return [one for one in PEERS if names is None or one.name in names]
 
 
-def _measured(set_up: Stage, measures: list[Measure], args: argparse.Namespace) -> Results:
-    rounds = args.rounds or (1 if args.quick else 3)
-    return run(set_up, _wanted(args.peers), measures, rounds, QUICK if args.quick else None)
-
-
 def _profiled(set_up: Stage, name: str, measures: list[Measure]) -> str:
     (peer,) = _wanted([name])
     if lack := peer.lack():
         raise BenchFailed(lack)
-    proxy = set_up.start(peer)
+    set_up.start(peer)
     parts = []
     for measure in measures:
         keep = Path(HOME / f"profile-{name}-{measure.name}.txt")
-        parts.append(f"{name}, {measure.title}\n\n{profile(set_up, proxy, measure, 8, keep)}\n\nStacks: {keep}")
+        parts.append(f"{name}, {measure.title}\n\n{profile(set_up, peer, measure, 8, keep)}\n\nStacks: {keep}")
     return "\n\n".join(parts)
 
 

@@ -36,12 +36,11 @@ class Backends:
     echo: int  # WebSocket echo at /ws, sink for uploads at /up
 
 
-def start_backends(processes: Processes, cores: tuple[int, ...]) -> Backends:
-    """Raises BenchFailed when one cannot be started."""
+def start_backends(processes: Processes, folder: Path, cores: tuple[int, ...]) -> Backends:
+    """`folder` is made, for nginx and its documents. Raises BenchFailed when one cannot be started."""
     nginx = found("nginx")
     if nginx is None:
         raise BenchFailed("there is no nginx, which serves the documents behind every proxy: apt-get install nginx")
-    folder = processes.folder / "backend"
     _write_documents(folder / "documents")
     backends = Backends(free_port(), free_port())
     config = folder / "nginx.conf"

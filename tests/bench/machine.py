@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
+import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -19,8 +22,9 @@ class Cores:
     load: tuple[int, ...]
 
 
+@cache
 def free_cores() -> list[int]:
-    """The cores that this process may use, one of each pair of hyper-threads."""
+    """The cores that this process might use when it was first asked, one of each pair of hyper-threads."""
     allowed = sorted(os.sched_getaffinity(0))
     firsts = [one for one in allowed if _first_sibling(one) == one]
     return firsts if len(firsts) > 1 else allowed
@@ -79,6 +83,26 @@ def _resident(pid: int) -> int:
     return 0
 
 
+def description() -> str:
+    """One line: processor, cores, kernel."""
+    models = [one.partition(":")[2].strip() for one in _text(Path("/proc/cpuinfo")).splitlines() if "model name" in one]
+    model = models[0] if models else platform.machine()
+    return f"{os.cpu_count()} cores, {model}; Linux {platform.release()}"
+
+
+def busy(seconds: float = 1.0) -> float:
+    """The share of the machine's time, 0 to 1, that somebody used or the hypervisor took, while we slept."""
+    before = _times()
+    time.sleep(seconds)
+    spent = [now - then for now, then in zip(_times(), before, strict=True)]
+    idle = spent[3] + spent[4]  # proc(5): user nice system idle iowait irq softirq steal
+    return 1 - idle / max(sum(spent), 1)
+
+
+def _times() -> list[int]:
+    return [int(one) for one in _text(Path("/proc/stat")).splitlines()[0].split()[1:9]]
+
+
 def _text(path: Path) -> str:
     """Nothing for a process that has ended meanwhile."""
     try:
@@ -87,8 +111,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-def description() -> str:
-    """One line: processor, cores, kernel."""
-    models = [one.partition(":")[2].strip() for one in _text(Path("/proc/cpuinfo")).splitlines() if "model name" in one]
-    model = models[0] if models else platform.machine()
-    return f"{len(os.sched_getaffinity(0))} cores, {model}; Linux {platform.release()}"
+def raise_files() -> None:
+    """Allow as many open files as the machine does, for this process and what it starts."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,68 +1,49 @@
-"""What is measured: each is one sample of one proxy; the rounds and medians are taken in rounds.py."""
+"""Everything that is measured, in the order of docs/performance.md. A measure takes one sample of one proxy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from .backends import DOCUMENTS
-from .machine import cpu_seconds
-from .peer import Proxy
+from . import hold, idle, injection, load, workers
+from .backends import KIB, MIB
+from .load import Sample
+from .peer import Peer
 from .stage import Stage
-from .tools import wrk
 
-CONNECTIONS = 32
-Values = dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The figures of one sample by name; `bad`: answers that were not what they should be."""
-
-    values: Values
-    bad: int = 0
+OURS = ("floatgate",)
+PROXIES = ("floatgate", "nginx", "haproxy", "caddy", "configurable-http-proxy", "jupyter-server-proxy")
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """`take(stage, proxy, seconds)` gives one sample. `seconds` is its length in a full run."""
+    """`take(stage, peer, seconds)` gives one sample, `seconds` long.
+
+    `peers`: whom it is about, None for all; `rounds`: as many at most.
+    """
 
     name: str
     title: str
-    take: Callable[[Stage, Proxy, float], Sample]
+    take: Callable[[Stage, Peer, float], Sample]
     seconds: float = 3.0
+    peers: tuple[str, ...] | None = None
+    rounds: int = 99
 
-
-def requests(path: str, headers: Mapping[str, str] | None = None, connections: int = CONNECTIONS):  # type: ignore[no-untyped-def]
-    """Requests a second of one document, and the proxy's CPU time for each."""
-
-    def take(stage: Stage, proxy: Proxy, seconds: float) -> Sample:
-        return load(stage, proxy, proxy.documents + path, DOCUMENTS[path], seconds, headers or {}, connections)
-
-    return take
-
-
-def load(
-    stage: Stage, proxy: Proxy, url: str, size: int, seconds: float, headers: Mapping[str, str], connections: int
-) -> Sample:
-    """Run wrk after a short warm-up. An answer shorter than `size` counts as bad."""
-    cores = stage.cores.load
-    wrk(url, cores, 1, connections, headers)
-    before = spent(proxy)
-    said = wrk(url, cores, seconds, connections, headers)
-    cpu = spent(proxy) - before
-    count = max(said["requests"], 1)
-    short = count if said["bytes"] < size * count else 0
-    values = {"per_second": said["requests"] / said["us"] * 1e6, "cpu_us": cpu / count * 1e6}
-    return Sample(values, said["bad"] + said["lost"] + short)
-
-
-def spent(proxy: Proxy) -> float:
-    """CPU seconds of the proxy so far; 0 where there is none."""
-    return 0.0 if proxy.pid is None else cpu_seconds(proxy.pid)
+    def concerns(self, peer: Peer) -> bool:
+        """Whether this proxy takes part."""
+        return (self.peers is None or peer.name in self.peers) and (peer.only is None or self.name in peer.only)
 
 
 MEASURES = [
-    Measure("small", "1 KiB, keep-alive, 32 connections", requests("/1k")),
-    Measure("hundred", "100 KiB, keep-alive, 32 connections", requests("/100k")),
+    Measure("small", "1 KiB, 32 connections, keep-alive", load.requests("/1k")),
+    Measure("hundred", "100 KiB, 32 connections, keep-alive", load.requests("/100k"), 2.0),
+    Measure("down", "100 MiB down, 2 connections", load.transfers("get", "/100m", 100 * MIB)),
+    Measure("up", "100 MiB up, 2 connections", load.transfers("put", "/up", 100 * MIB)),
+    Measure("latency", "1 KiB, one connection", load.latency("/1k"), 2.0),
+    Measure("ws64", "WebSocket echo of 64 B, 16 connections", load.echoes(64, 16)),
+    Measure("ws64k", "WebSocket echo of 64 KiB, 4 connections", load.echoes(64 * KIB, 4)),
+    Measure("idle", "1,000 idle WebSockets", idle.memory(1000), 0.0, PROXIES, rounds=1),
+    Measure("page", "30 KiB HTML page, plain and with a script tag", injection.pages, 3.0, ("floatgate", "nginx")),
+    Measure("release", "1,000 held requests after a move", hold.release(1000), 0.0, OURS),
+    Measure("workers", "1 KiB on two ports, one and two workers", workers.scaling, 3.0, OURS),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,12 @@ class Proxy:
     documents: str
     echo: str
     pid: int | None = None  # of its process tree; None for no proxy at all
-    extra: Mapping[str, str] = field(default_factory=dict)  # base URLs of variants, by measure
+    extra: Mapping[str, str] = field(default_factory=dict)  # base URLs of variants, by name
+
+    @staticmethod
+    def on(ports: Sequence[int], pid: int) -> Proxy:
+        """One that listens on a port for each backend."""
+        return Proxy(f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,13 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A proxy that can be started. `lack`: what this machine lacks for it, in words, or nothing."""
+    """A proxy that can be started. `lack`: what this machine lacks for it, in words, or nothing.
+
+    `only`: the names of the measures it takes part in, None for all.
+    """
 
     name: str
     lack: Callable[[], str]
     start: Callable[[Room], Proxy]
     version: Callable[[], str] = lambda: ""
+    only: tuple[str, ...] | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .floatgate import start_floatgate
-from .native import start_caddy, start_haproxy, start_nginx
+from .native import start_caddy, start_haproxy, start_nginx, start_tuned_nginx
 from .peer import Peer, Proxy, Room
 from .scripted import CHP, JUPYTER, start_configurable, start_jupyter
 from .tools import found
@@ -43,6 +43,13 @@ PEERS = [
     Peer("direct", lambda: "", _direct),
     Peer("floatgate", lambda: "", start_floatgate),
     Peer("nginx", _lack("nginx", "apt-get install nginx"), start_nginx, _said("nginx", "-v")),
+    Peer(
+        "nginx-tuned",
+        _lack("nginx", "apt-get install nginx"),
+        start_tuned_nginx,
+        _said("nginx", "-v"),
+        only=("hundred", "down", "up", "ws64k"),
+    ),
     Peer("haproxy", _lack("haproxy", "apt-get install haproxy"), start_haproxy, _said("haproxy", "-v")),
     Peer("caddy", _lack("caddy", "apt-get install caddy"), start_caddy, _said("caddy", "version")),
     Peer(CHP, _lack(CHP, _SETUP), start_configurable, _said(CHP, "--version")),

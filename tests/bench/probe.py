@@ -15,12 +15,12 @@ from .processes import START, STEP, BenchFailed
 _DEADLINE = 30.0  # seconds for one document
 
 
-def until_ready(proxy: Proxy) -> None:
+def until_ready(base: str) -> None:
     """Wait for a first right answer: a port may accept before anybody serves it. Raises BenchFailed."""
     deadline = time.monotonic() + START
     while True:
         try:
-            fetch(proxy.documents + "/1k")
+            fetch(base + "/1k")
             return
         except BenchFailed:
             if time.monotonic() > deadline:

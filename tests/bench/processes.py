@@ -16,6 +16,8 @@ START = 60.0  # seconds from a program's start until its port accepts: JupyterLa
 GRACE = 15.0  # seconds from SIGTERM to SIGKILL
 STEP = 0.02  # seconds between two looks
 
+Command = Sequence[str | Path]
+
 
 class BenchFailed(Exception):
     """A program of the benchmark could not be started or gave no result. The text is one sentence."""
@@ -37,7 +39,7 @@ class Processes:
     def start(
         self,
         name: str,
-        command: Sequence[str | Path],
+        command: Command,
         cores: Sequence[int],
         ports: Sequence[int],
         environ: Mapping[str, str] | None = None,
@@ -77,7 +79,7 @@ class Processes:
             self.end(process)
 
 
-def pinned(cores: Sequence[int], command: Sequence[str | Path]) -> list[str | Path]:
+def pinned(cores: Sequence[int], command: Command) -> list[str | Path]:
     """The command, run on these cores only."""
     return ["taskset", "-c", ",".join(map(str, cores)), *command]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .machine import own_seconds, tree
 from .measures import Measure
-from .peer import Proxy
+from .peer import Peer
 from .processes import BenchFailed
 from .stage import Stage
 from .tools import HOME
@@ -19,15 +19,15 @@ RATE = 400  # samples a second
 TOP = 40  # lines of each table
 
 
-def profile(stage: Stage, proxy: Proxy, measure: Measure, seconds: float, keep: Path) -> str:
+def profile(stage: Stage, peer: Peer, measure: Measure, seconds: float, keep: Path) -> str:
     """Sample the busiest process of the proxy during `measure`; two tables, and the stacks in `keep`.
 
     Raises BenchFailed when there is no py-spy or it may not look (it needs root or ptrace).
     """
     if not SPY.exists():
         raise BenchFailed(f"there is no py-spy in {HOME}: sh tests/bench/setup.sh")
-    pid = _busiest(stage, proxy, measure)
-    load = threading.Thread(target=measure.take, args=(stage, proxy, seconds + 3))
+    pid = _busiest(stage, peer, measure)
+    load = threading.Thread(target=measure.take, args=(stage, peer, seconds + 3))
     load.start()
     given = ["--duration", str(round(seconds)), "--rate", str(RATE), "--format", "raw", "--full-filenames"]
     done = subprocess.run(
@@ -40,13 +40,14 @@ def profile(stage: Stage, proxy: Proxy, measure: Measure, seconds: float, keep: 
     return _tables(keep.read_text())
 
 
-def _busiest(stage: Stage, proxy: Proxy, measure: Measure) -> int:
+def _busiest(stage: Stage, peer: Peer, measure: Measure) -> int:
     """The process of the tree that works most under this load: the worker, not its parent."""
+    proxy = stage.proxies[peer.name]
     if proxy.pid is None:
         raise BenchFailed("there is no proxy to profile in `direct`")
     all_of_it = tree(proxy.pid)
     before = {pid: own_seconds(pid) for pid in all_of_it}
-    measure.take(stage, proxy, 1)
+    measure.take(stage, peer, 1)
     return max(all_of_it, key=lambda pid: own_seconds(pid) - before[pid])
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, field
 from statistics import median
 
-from .measures import Measure, Sample
+from .load import Sample
+from .measures import Measure
 from .peer import Peer
 from .processes import BenchFailed
 from .stage import Stage
@@ -21,8 +23,9 @@ class Cell:
 
     def median(self, figure: str) -> float | None:
         """None when there is no sample with that figure."""
-        values = [one.values[figure] for one in self.samples if figure in one.values]
-        return median(values) if values else None
+        values = [one.values.get(figure, math.nan) for one in self.samples]
+        known = [value for value in values if not math.isnan(value)]
+        return median(known) if known else None
 
     @property
     def bad(self) -> int:
@@ -48,14 +51,17 @@ class Results:
 
     def __str__(self) -> str:
         lines = [f"{peer}: missing, {why}" for peer, why in self.missing.items()]
-        for measure, cells in self.cells.items():
-            lines += [f"{measure:10} {peer:24} {_figures(cell)}" for peer, cell in cells.items()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *map(self.lines, self.cells)])
+
+    def lines(self, measure: str) -> str:
+        """One line for each proxy."""
+        return "\n".join(f"{measure:8} {peer:24} {_figures(cell)}" for peer, cell in self.cells[measure].items())
 
 
 def _figures(cell: Cell) -> str:
     names = cell.samples[0].values if cell.samples else {}
-    parts = [f"{name} {cell.median(name):,.1f}" for name in names]
+    known = ((name, cell.median(name)) for name in names)
+    parts = [f"{name} {value:,.2f}" for name, value in known if value is not None]
     parts += [f"BAD {cell.bad}"] if cell.bad else []
     return ", ".join(parts + ([cell.trouble] if cell.trouble else []))
 
@@ -65,11 +71,13 @@ def run(stage: Stage, peers: list[Peer], measures: list[Measure], rounds: int, s
     results = Results()
     ready = [peer for peer in peers if _started(stage, peer, results)]
     for measure in measures:
-        for number in range(rounds):
-            for peer in ready:
+        for number in range(min(rounds, measure.rounds)):
+            for peer in (one for one in ready if measure.concerns(one)):
                 _say(f"{measure.name}, round {number + 1} of {rounds}, {peer.name}")
                 _sample(stage, peer, measure, seconds, results.cell(measure.name, peer.name))
-    _say("")
+        _say("")
+        if measure.name in results.cells:
+            print(results.lines(measure.name), flush=True)
     return results
 
 
@@ -87,7 +95,7 @@ def _started(stage: Stage, peer: Peer, results: Results) -> bool:
 
 def _sample(stage: Stage, peer: Peer, measure: Measure, seconds: float | None, cell: Cell) -> None:
     try:
-        cell.samples.append(measure.take(stage, stage.proxies[peer.name], seconds or measure.seconds))
+        cell.samples.append(measure.take(stage, peer, seconds or measure.seconds))
     except (BenchFailed, OSError) as error:
         cell.trouble = str(error)
 

@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Mapping
 
 from .peer import Proxy, Room
-from .processes import free_port
+from .processes import Command, free_port
 from .tools import HOME, found
 
 CHP = "configurable-http-proxy"
@@ -40,7 +40,13 @@ def start_jupyter(room: Room) -> Proxy:
     }  # fmt: skip
     given = [f"--ServerApp.{name}={value}" for name, value in options.items()]
     folders = {f"JUPYTER_{name}_DIR": own for name in ("CONFIG", "DATA", "RUNTIME")}
-    command = [JUPYTER, "server", *given, "--IdentityProvider.token=", "--MappingKernelManager.cull_interval=0"]
+    command: Command = [
+        JUPYTER,
+        "server",
+        *given,
+        "--IdentityProvider.token=",
+        "--MappingKernelManager.cull_interval=0",
+    ]
     process = room.processes.start("jupyter", command, room.cores, [port], {**folders, "HOME": own})
-    behind = (room.backends.documents, room.backends.echo)
-    return Proxy(*(f"http://127.0.0.1:{port}/proxy/{one}" for one in behind), process.pid)
+    base = f"http://127.0.0.1:{port}/proxy"
+    return Proxy(f"{base}/{room.backends.documents}", f"{base}/{room.backends.echo}", process.pid)

@@ -28,15 +28,24 @@ without_services() {
 
 apt_quietly() { DEBIAN_FRONTEND=noninteractive apt-get -qq -y "$@" >>"$BENCH_HOME/setup.log" 2>&1; }
 
-install_packages() { apt_quietly install --no-install-recommends "$@" || { apt_quietly update && apt_quietly install --no-install-recommends "$@"; }; }
+install_packages() {
+    apt_quietly install --no-install-recommends "$@" && return
+    apt_quietly update && apt_quietly install --no-install-recommends "$@"
+}
 
 # The services must not come up at the next boot either.
-disable() { for unit in "$@"; do has systemctl && systemctl disable "$unit" >/dev/null 2>&1; done; return 0; }
+disable() {
+    has systemctl || return 0
+    for unit in "$@"; do systemctl disable "$unit" >/dev/null 2>&1 || true; done
+}
 
 packages() {
     wanted=''
     new=''
-    for one in wrk nginx haproxy caddy; do has "$one" || { wanted="$wanted $one"; [ "$one" = wrk ] || new="$new $one"; }; done
+    has wrk || wanted=' wrk'
+    for one in nginx haproxy caddy; do
+        has "$one" || { wanted="$wanted $one"; new="$new $one"; }
+    done
     has cc || has gcc || wanted="$wanted gcc libc6-dev"
     has npm || wanted="$wanted nodejs npm"
     [ -z "$wanted" ] && return
@@ -65,8 +74,10 @@ environment_of() {
     [ "$(cat "$BENCH_HOME/$1/.made" 2>/dev/null)" = "$2" ] && return
     tell "Installing $2 …"
     rm -rf "${BENCH_HOME:?}/$1"
-    if "$BENCH_PYTHON" -m venv "$BENCH_HOME/$1" >>"$BENCH_HOME/setup.log" 2>&1 &&
-        "$BENCH_HOME/$1/bin/python" -m pip install --disable-pip-version-check -q "$2" >>"$BENCH_HOME/setup.log" 2>&1; then
+    # Debian's venv may lack pip, so the one that we have installs into the new environment.
+    if "$BENCH_PYTHON" -m venv --without-pip "$BENCH_HOME/$1" >>"$BENCH_HOME/setup.log" 2>&1 &&
+        "$BENCH_PYTHON" -m pip --python "$BENCH_HOME/$1/bin/python" install --disable-pip-version-check -q "$2" \
+            >>"$BENCH_HOME/setup.log" 2>&1; then
         printf '%s\n' "$2" >"$BENCH_HOME/$1/.made"
     else
         tell "pip could not install $2: it will be missing."

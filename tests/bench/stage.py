@@ -41,22 +41,28 @@ class Stage:
     def start(self, peer: Peer) -> Proxy:
         """Start it for the whole run. Raises BenchFailed."""
         proxy = peer.start(self.room(peer.name))
-        until_ready(proxy)
+        until_ready(proxy.documents)
         verify(self.direct, proxy)
         self.proxies[peer.name] = proxy
         return proxy
 
     @contextmanager
-    def fresh(self, peer: Peer) -> Iterator[Proxy]:
-        """Start another one, for one measure. Raises BenchFailed."""
+    def private(self, name: str, cores: tuple[int, ...] | None = None) -> Iterator[Room]:
+        """A room for one measure; what is started in it is ended after it."""
         before = len(self.processes.started)
         try:
-            proxy = peer.start(self.room(peer.name))
-            until_ready(proxy)
-            yield proxy
+            yield self.room(name, cores)
         finally:
             for process in reversed(self.processes.started[before:]):
                 self.processes.end(process)
+
+    @contextmanager
+    def fresh(self, peer: Peer) -> Iterator[Proxy]:
+        """Another one, for one measure. Raises BenchFailed."""
+        with self.private(peer.name) as room:
+            proxy = peer.start(room)
+            until_ready(proxy.documents)
+            yield proxy
 
 
 @contextmanager
@@ -66,7 +72,7 @@ def stage(cores: Cores) -> Iterator[Stage]:
     folder.chmod(0o755)  # nginx's workers are another user when it is started by root
     processes = Processes(folder)
     try:
-        yield Stage(cores, processes, start_backends(processes, cores.load))
+        yield Stage(cores, processes, start_backends(processes, folder / "behind", cores.load))
     finally:
         processes.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -6,11 +6,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from .processes import BenchFailed, pinned
+from .processes import BenchFailed, Command, pinned
 
 HERE = Path(__file__).parent
 HOME = Path(os.environ.get("FLOATGATE_BENCH_HOME") or HERE.parent.parent / "build" / "bench")  # setup.sh writes here
@@ -27,7 +28,8 @@ def found(name: str) -> Path | None:
 def compiled(name: str) -> Path:
     """c/NAME.c as a program, compiled when it is new. Raises BenchFailed when that fails."""
     source, program = HERE / "c" / f"{name}.c", HOME / name
-    if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
+    newest = max(one.stat().st_mtime for one in [source, *source.parent.glob("*.h")])
+    if program.exists() and program.stat().st_mtime > newest:
         return program
     HOME.mkdir(parents=True, exist_ok=True)
     compiler = found("cc") or found("gcc")
@@ -39,7 +41,7 @@ def compiled(name: str) -> Path:
     return program
 
 
-def run_json(command: Sequence[str | Path], cores: tuple[int, ...], seconds: float) -> dict[str, Any]:
+def run_json(command: Command, cores: tuple[int, ...], seconds: float) -> dict[str, Any]:
     """Run a load program pinned to `cores`; its last line is its result. Raises BenchFailed."""
     name = Path(command[0]).name
     try:
@@ -53,6 +55,12 @@ def run_json(command: Sequence[str | Path], cores: tuple[int, ...], seconds: flo
         raise BenchFailed(f"{name} ended with {done.returncode}: {(done.stderr or done.stdout)[-300:].strip()}")
     result: dict[str, Any] = json.loads(lines[-1])
     return result
+
+
+def local(url: str) -> tuple[str, str]:
+    """Port and path of a URL on this machine, as the C programs take them."""
+    parts = urlsplit(url)
+    return str(parts.port), parts.path or "/"
 
 
 def wrk(

@@ -86,7 +86,7 @@ static size_t take_head(struct peer *p) {
     return end + 4 - p->in;
 }
 
-static size_t take_body(struct peer *p, const char *at, size_t n) {
+static size_t take_body(struct peer *p, size_t n) {
     if (n > p->left) n = p->left;
     p->total += n;
     if (!(p->left -= n) && p->state == SINK) answer(p);
@@ -135,12 +135,30 @@ static int take(struct peer *p) {
         if (p->state == HEAD && at) { memmove(p->in, p->in + at, p->have -= at); at = 0; }
         char *in = p->in + at;
         if (p->state == HEAD) n = take_head(p);
-        else if (p->state == SINK) n = take_body(p, in, p->have - at);
+        else if (p->state == SINK) n = take_body(p, p->have - at);
         else if (p->state == CHUNKED) n = take_chunked(p, in, p->have - at);
         else n = take_frame(p, (unsigned char *)in, p->have - at);
         at += n;
     }
     if (at) memmove(p->in, p->in + at, p->have -= at);
+    return flush(p);
+}
+
+static int receive(struct peer *p) {
+    if (!p->in) p->in = malloc(ROOM + 1);
+    ssize_t got = read(p->fd, p->in + p->have, ROOM - p->have);
+    if (got < 0 && errno == EAGAIN) return 0;
+    if (got <= 0) return -1;
+    p->have += got;
+    return take(p);
+}
+
+/* MSG_TRUNC: the kernel drops the bytes without copying them (tcp(7)). */
+static int drain(struct peer *p) {
+    ssize_t got = recv(p->fd, NULL, p->left < 4 * ROOM ? p->left : 4 * ROOM, MSG_TRUNC);
+    if (got < 0 && errno == EAGAIN) return 0;
+    if (got <= 0) return -1;
+    take_body(p, got);
     return flush(p);
 }
 
@@ -170,12 +188,7 @@ int main(int argc, char **argv) {
             struct peer *p = ready[i].data.ptr;
             if (!p) { greet(listener); continue; }
             if (p->cut) { if (flush(p) || (!p->cut && take(p))) drop(p); continue; }
-            if (!p->in) p->in = malloc(ROOM + 1);
-            ssize_t got = read(p->fd, p->in + p->have, ROOM - p->have);
-            if (got < 0 && errno == EAGAIN) continue;
-            if (got <= 0) { drop(p); continue; }
-            p->have += got;
-            if (take(p)) drop(p);
+            if (p->state == SINK ? drain(p) : receive(p)) drop(p);
         }
     }
 }
