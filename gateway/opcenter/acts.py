@@ -68,7 +68,7 @@ class Acts:
             async with asyncio.timeout(self._timeouts.start):
                 await self._engine.start(placement, self._folders.program(job, self._opcenter()))
         except (EngineError, TimeoutError, OSError) as error:
-            why, room = _public(error, "It could not be started"), await self._room()
+            why, room = _public(error, "Starting it"), await self._room()
             _log.warning("start failed", job=job.id, error=repr(error))
             await self._outcome(job, lambda now: start_failed(job, why, room, now))
         return True

@@ -24,6 +24,7 @@ from .model import Job
 from .plan import Act, Save, View, Wait, plan
 from .policy import Policy
 from .programs import Folders
+from .store import STORE_ERRORS
 
 _log = structlog.get_logger()
 
@@ -75,9 +76,16 @@ class JobLoop:
         """Look at every job each `look` seconds, and at those that were kicked at once."""
         async with asyncio.TaskGroup() as group:
             while True:
-                for job in await self._book.unfinished():
+                for job in await self._unfinished():
                     self._begin(group, job.id)
                 await self._serve_kicks(group)
+
+    async def _unfinished(self) -> list[Job]:
+        try:
+            return await self._book.unfinished()
+        except STORE_ERRORS:
+            _log.exception("jobs cannot be read")
+            return []
 
     async def _serve_kicks(self, group: asyncio.TaskGroup) -> None:
         """Until it is time to look at all again."""

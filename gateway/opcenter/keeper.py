@@ -21,7 +21,7 @@ from .links import Links, hash_token
 from .model import Gateway
 from .policy import Policy
 from .processes import Processes, read_settings, write_settings
-from .store import Store
+from .store import STORE_ERRORS, Store
 
 _log = structlog.get_logger()
 
@@ -72,13 +72,19 @@ class Keeper:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._work.clear()
-                async with self._store.read() as connection:
-                    gateways = await rows.list_gateways(connection)
-                for one in gateways:
+                for one in await self._gateways():
                     if one.id not in acts or acts[one.id].done():
                         acts[one.id] = group.create_task(self._turn(one))
                 acts = {one: act for one, act in acts.items() if not act.done()}
                 await self._rest()
+
+    async def _gateways(self) -> list[Gateway]:
+        try:
+            async with self._store.read() as connection:
+                return await rows.list_gateways(connection)
+        except STORE_ERRORS:
+            _log.exception("gateways cannot be read")
+            return []
 
     async def _rest(self) -> None:
         try:
@@ -142,8 +148,6 @@ class Keeper:
 
     async def stop_all(self) -> None:
         """End every gateway's process; `run` must not run. They start again with the next OpCenter."""
-        async with self._store.read() as connection:
-            gateways = await rows.list_gateways(connection)
         async with asyncio.TaskGroup() as group:
-            for one in gateways:
+            for one in await self._gateways():
                 group.create_task(self._processes.stop(self._folder(one.id)))

@@ -27,7 +27,7 @@ from .model import Gateway
 from .policy import Policy
 from .security_groups import rules_of
 from .snapshots import build, same
-from .store import Store
+from .store import STORE_ERRORS, Store
 
 Key = tuple[JobId, int]
 _log = structlog.get_logger()
@@ -102,15 +102,30 @@ class Links:
 
     async def run(self) -> None:
         """Make and send snapshots for ever."""
-        async with self._store.read() as connection:
-            self._gateways.update(one.id for one in await rows.list_gateways(connection))
+        everything = True
         while True:
             jobs, self._jobs = self._jobs, set()
             gateways, self._gateways = self._gateways, set()
-            for gateway in sorted(gateways | await self._with(jobs)):
-                await self.publish(gateway)
-            await self._work.wait()
-            self._work.clear()
+            try:
+                await self._publish_all(gateways | await (self._known() if everything else self._with(jobs)))
+                everything = False
+            except STORE_ERRORS:
+                _log.exception("snapshots cannot be made")
+                everything = True
+            await self._rest(self._timeouts.look if everything else None)
+
+    async def _rest(self, seconds: float | None) -> None:
+        """Until there is work; at most for this long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._work.wait()
+        except TimeoutError:
+            return
+        self._work.clear()
+
+    async def _publish_all(self, gateways: set[GatewayId]) -> None:
+        for gateway in sorted(gateways):
+            await self.publish(gateway)
 
     async def publish(self, gateway: GatewayId) -> None:
         """Make the snapshot; when it says something new, save its version and send it."""
@@ -133,6 +148,10 @@ class Links:
         peer.trouble = {port: why for port, why in peer.trouble.items() if port in ports}
         peer.activity = {key: one for key, one in peer.activity.items() if key[1] in ports}
         peer.news.set()
+
+    async def _known(self) -> set[GatewayId]:
+        async with self._store.read() as connection:
+            return {one.id for one in await rows.list_gateways(connection)}
 
     async def _with(self, jobs: set[JobId]) -> set[GatewayId]:
         async with self._store.read() as connection:

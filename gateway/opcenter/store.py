@@ -20,6 +20,9 @@ from gateway.errors import Code, Refusal
 
 from .tables import MIGRATIONS, Migration, meta
 
+STORE_ERRORS = (OSError, sa.exc.SQLAlchemyError)
+"""What a loop survives: a PostgreSQL that restarts, a disk that is full for a while."""
+
 _VERSION = "schema"
 _HOME = "home"
 
@@ -55,7 +58,7 @@ class Store:
         """Connect and migrate. `home` names the only OpCenter that may use this database. Raises Refusal."""
         parsed = async_url(url)
         try:
-            engine = create_async_engine(parsed)
+            engine = create_async_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
         except (sa.exc.ArgumentError, ImportError) as error:
             sentence = f"The driver for {parsed.drivername} is missing: pip install floatgate[postgresql]"
             raise Refusal(Code.UNAVAILABLE, sentence) from error

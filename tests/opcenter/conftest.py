@@ -27,7 +27,7 @@ from .peers import DEADLINE, GatewayPeer, NoProcesses, Server
 
 TIMES = replace(Timeouts(), look=0.05, redial_pause=0.01, drain_report=30.0)
 
-QUICK = replace(Policy(), hash_passes=1, hash_memory=64, beat=0.2, follow=0.02, respawn=0.05, steady=0.05, close=1.0)
+QUICK = replace(Policy(), hash_passes=1, hash_memory=64, beat=0.2, follow=0.02, respawn=0.05, close=1.0)
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,7 @@ class World:
         self.home = home
         self.engine = FakeEngine(behind=server.place)
         self.server = server
+        self.inner = any_port()  # where the program listens: other tests may run on this machine
         self.processes = NoProcesses()
         self.password = ""
         self.ahead = 0  # ms by which the OpCenter's clock is ahead
@@ -107,7 +108,7 @@ class World:
         return str(json.loads((self.home / "gateways" / gateway["id"] / "gateway.json").read_text())["opcenter"])
 
     async def submit(self, **more: Any) -> dict[str, Any]:
-        body = {"command": ["serve"], "publish": ["8888"], "name": "one", **more}
+        body = {"command": ["serve"], "publish": [f"8888:{self.inner}"], "name": "one", **more}
         doc: dict[str, Any] = await self.api.post("/jobs", body)
         return doc
 
@@ -167,6 +168,14 @@ def free_range(count: int = 11) -> str:
         if all(_free(port) for port in (low, low + count - 1)):
             return f"{low}:{low + count - 1}"
     raise RuntimeError("no free ports")
+
+
+def any_port() -> int:
+    """A port that is free on every address now."""
+    with socket.socket() as one:
+        one.bind(("0.0.0.0", 0))
+        port: int = one.getsockname()[1]
+        return port
 
 
 def _free(port: int) -> bool:

@@ -229,7 +229,7 @@ async def test_users_see_their_own_jobs_only(world: World) -> None:
     await world.api.post("/users", {"username": "ada", "password": "correct horse", "role": "user"})
     ada = await world.user("ada", "correct horse")
     mine = await world.running()
-    hers = await ada.post("/jobs", {"command": ["serve"], "publish": ["8888"], "name": "hers"})
+    hers = await ada.post("/jobs", {"command": ["serve"], "publish": [f"8888:{world.inner}"]})
     gateway = await world.gateway()
     await world.api.post(f"/gateways/{gateway['id']}/connect", {"job": mine["id"]})
     await world.api.post(f"/gateways/{gateway['id']}/connect", {"job": hers["id"]})

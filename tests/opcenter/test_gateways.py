@@ -70,7 +70,7 @@ async def test_a_move_seen_from_the_gateway(world: World) -> None:
     async with world.peer(gateway) as peer:
         job = await world.running(gateway=gateway["id"])
         opened = await peer.listener(job["id"], lambda one: one.gate is GateState.OPEN)
-        assert (opened.address, opened.target_port, opened.port) == (job["address"], 8888, first(gateway))
+        assert (opened.address, opened.target_port, opened.port) == (job["address"], world.inner, first(gateway))
         await world.api.post(f"/jobs/{job['id']}/migrate")
         moved = await world.until(job, "Executing")
         last = await peer.listener(job["id"], lambda one: one.address == moved["address"])

@@ -1,0 +1,210 @@
+"""The OpCenter as a whole: one per home, its end, and its process under SIGTERM and SIGKILL."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import stat
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.client import OpCenterClient
+from gateway.engines.base import PlacementId
+from gateway.engines.fake import Fail
+from gateway.errors import Code, Refusal
+from gateway.opcenter import OpCenter
+
+from .conftest import World
+
+ROOT = Path(__file__).parents[2]
+
+
+async def test_one_opcenter_per_home(world: World) -> None:
+    await world.start()
+    other = OpCenter(world.home, port=0, engine=world.engine)
+    with pytest.raises(Refusal) as info:
+        await other.open()
+    assert info.value.sentence == (
+        f"An OpCenter (process {os.getpid()}) uses {world.home} already: "
+        "end it with float opcenter stop, or use another --home"
+    )
+    await world.api.get("/status")
+    await world.restart()  # the lock goes with the OpCenter that has it
+
+
+async def test_a_taken_port(world: World, tmp_path: Path) -> None:
+    host, port = world.server.place
+    with pytest.raises(Refusal) as info:
+        await OpCenter(tmp_path / "other", host=host, port=port, engine=world.engine).open()
+    assert info.value.sentence == (
+        f"The port {port} on {host} is taken: end what uses it, or choose another one with --port"
+    )
+
+
+async def test_a_home_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Refusal) as info:
+        await OpCenter(tmp_path / "file" / "home").open()
+    assert info.value.code is Code.UNAVAILABLE
+
+
+async def test_secrets_are_nobodys_business(world: World) -> None:
+    await world.start()
+    assert stat.S_IMODE(world.home.stat().st_mode) == 0o700
+    assert stat.S_IMODE((world.home / "secret").stat().st_mode) == 0o600
+
+
+async def test_the_process_that_runs_it_can_log_in_without_a_password(world: World) -> None:
+    await world.start()
+    assert world.center is not None
+    world.api.token = await world.center.admin_token()
+    assert (await world.api.get("/session"))["role"] == "admin"
+
+
+async def test_a_database_that_fails_for_a_while(world: World) -> None:
+    """Nothing is lost and nobody has to restart anything."""
+    await world.start()
+    gateway = await world.gateway()
+    async with world.peer(gateway) as peer:
+        job = await world.running(gateway=gateway["id"])
+        with closing(sqlite3.connect(world.home / "opcenter.db", timeout=10)) as other:
+            other.execute("ALTER TABLE leases RENAME TO away")
+            other.execute("ALTER TABLE jobs RENAME TO jobs_away")
+            looks = len(world.engine.calls)
+            with pytest.raises(Refusal) as info:
+                await world.api.get(f"/jobs/{job['id']}")
+            assert info.value.code is Code.INTERNAL
+            other.execute("ALTER TABLE jobs_away RENAME TO jobs")
+            other.execute("ALTER TABLE away RENAME TO leases")
+        await world.eventually(lambda: len(world.engine.calls) > looks)
+        await world.api.post(f"/jobs/{job['id']}/migrate")
+        moved = await world.until(job, "Executing")
+        await peer.listener(job["id"], lambda one: one.address == moved["address"])
+
+
+# The end of everything.
+
+
+async def test_finish_suspends_what_runs_and_refuses_new_jobs(world: World) -> None:
+    await world.start()
+    jobs = [await world.running(), await world.running()]
+    starting = await world.submit(publish=[])
+    assert world.center is not None
+    await world.center.finish()
+    for job in jobs:
+        doc = await world.api.get(f"/jobs/{job['id']}")
+        assert (doc["status"], doc["reason"]) == ("Suspended", "up ended")
+    assert (await world.api.get(f"/jobs/{starting['id']}"))["status"] in ("Cancelled", "Suspended")
+    assert world.engine.known() == []
+    with pytest.raises(Refusal):
+        await world.submit()
+    await world.restart()
+    await world.api.post(f"/jobs/{jobs[0]['id']}/resume")
+    await world.until(jobs[0], "Executing")
+
+
+async def test_finish_cancels_where_nothing_can_be_saved(world: World) -> None:
+    world.engine.real = False
+    await world.start()
+    job = await world.running()
+    assert world.center is not None
+    await world.center.finish()
+    doc = await world.api.get(f"/jobs/{job['id']}")
+    assert (doc["status"], doc["reason"], world.engine.known()) == ("Cancelled", "up ended", [])
+
+
+async def test_finish_leaves_nothing_running_even_when_a_checkpoint_fails(world: World) -> None:
+    await world.start()
+    job = await world.running()
+    world.engine.script("checkpoint", Fail("The disk is full."))
+    assert world.center is not None
+    await world.center.finish()
+    doc = await world.api.get(f"/jobs/{job['id']}")
+    assert (doc["status"], world.engine.known()) == ("Cancelled", [])
+    assert doc["reason"] == "up ended; It could not be suspended, and runs on where it was: The disk is full."
+
+
+async def test_finish_lets_a_move_end_first(world: World) -> None:
+    await world.start()
+    job = await world.running()
+    await world.api.post(f"/jobs/{job['id']}/migrate")
+    assert world.center is not None
+    await world.center.finish()
+    assert (await world.api.get(f"/jobs/{job['id']}"))["status"] == "Suspended"
+    assert PlacementId(f"{job['id']}-2") not in world.engine.known()
+
+
+# The process.
+
+
+@asynccontextmanager
+async def process(home: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, dict[str, Any]]]:
+    """`python -m gateway.opcenter` with plain processes for jobs; ended with the block if it has not."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway.opcenter", "--home", str(home), "--port", "0"),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "FLOATGATE_ENGINE": "plain"},
+    )
+    assert child.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            line = await child.stdout.readline()
+        yield child, json.loads(line)
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+        child.stdout._transport.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_jobs_outlive_the_opcenters_process(tmp_path: Path, how: signal.Signals) -> None:
+    home = tmp_path / "home"
+    async with process(home) as (child, opened):
+        password = opened["first_password"]
+        async with OpCenterClient(opened["address"]) as api:
+            await api.login("admin", password)
+            command = ["/bin/sh", "-c", "echo $$; exec sleep 1000"]
+            job = await api.post("/jobs", {"command": command, "name": "one"})
+            job = await api.get(f"/jobs/{job['id']}/wait", status="Executing", timeout="30")
+            assert job["status"] == "Executing", job
+            pid = int((home / "jobs" / job["id"] / "stdout.autosave").read_text())
+        child.send_signal(how)
+        assert await child.wait() == (0 if how is signal.SIGTERM else -how)
+    os.kill(pid, 0)  # it runs
+    async with process(home) as (child, opened):
+        assert opened["first_password"] is None
+        async with OpCenterClient(opened["address"]) as api:
+            await api.login("admin", password)
+            assert (await api.get(f"/jobs/{job['id']}"))["status"] == "Executing"
+            await api.delete(f"/jobs/{job['id']}")
+            done = await api.get(f"/jobs/{job['id']}/wait", status="Cancelled", timeout="30")
+            assert done["status"] == "Cancelled"
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_start_that_is_refused_is_one_sentence(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    async with process(home) as (_, opened):
+        port = opened["address"].rpartition(":")[2]
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway.opcenter", "--home", str(tmp_path / "two"), "--port", port),
+            stderr=asyncio.subprocess.PIPE,
+            cwd=ROOT,
+        )
+        _, said = await child.communicate()
+    assert child.returncode == 1
+    assert said.decode() == (
+        f"Error: The port {port} on 127.0.0.1 is taken: end what uses it, or choose another one with --port "
+        "(code: 1005)\n"
+    )
