@@ -80,7 +80,8 @@ capsules() {
         say 'Not root: moves between hosts will be simulated (float doctor says more).'
         return 1
     fi
-    .venv/bin/python -m gateway.engines.local.provision && return
+    # -W: runpy warns that the package has imported the module already, which is so and does no harm
+    .venv/bin/python -W ignore::RuntimeWarning -m gateway.engines.local.provision && return
     say 'Without that, moves between hosts will be simulated (float doctor says more).'
     return 1
 }
