@@ -100,6 +100,8 @@ class Limits:
     """Idle connections kept to one job."""
     inject_scan: int = 64 << 10
     """Bytes of HTML looked at for the place of the tag; then the page passes without it."""
+    event: int = 1 << 20
+    """Bytes of one server-sent event that is kept until it is whole; a larger one passes in pieces."""
     replay_terminal: int = 1 << 20
     """Bytes of a terminal's last output kept to cut its replay after a move."""
     news_clients: int = 64

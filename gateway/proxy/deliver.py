@@ -9,7 +9,8 @@ from widget.assets import loader
 
 from . import csp, headers, inject
 from .reply import Form
-from .upstream import Answer, BadAnswer, Connection, Framing
+from .sse import EventStream, is_event_stream
+from .upstream import Answer, BadAnswer, Connection, Framing, Lost
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -24,6 +25,9 @@ class Delivery:
 
     async def run(self) -> None:
         """All of it. Raises UpstreamError when the job's part is cut short, ClientGone when the browser is."""
+        if self._exchange.stream is not None or self._begins_stream():
+            await self._pass_events()
+            return
         nonce = self._document()
         if nonce is None:
             self._as_it_is()
@@ -45,6 +49,26 @@ class Delivery:
         while chunk := await self._connection.read():
             await self._exchange.reply.send(chunk)
         await self._exchange.reply.finish()
+
+    def _begins_stream(self) -> bool:
+        events = is_event_stream(self._answer.status, self._answer.headers)
+        return self._exchange.method == b"GET" and self._answer.framing is Framing.CHUNKED and events
+
+    async def _pass_events(self) -> None:
+        """Server-sent events, whole ones only; after a move the new answer goes on where the old one was cut."""
+        exchange, reply = self._exchange, self._exchange.reply
+        if exchange.stream is None:
+            self._as_it_is()
+            exchange.stream = EventStream(exchange.door.config.limits.event)
+        elif not self._begins_stream():
+            exchange.stream = None
+            raise Lost("the stream was not taken up again")  # its client asks anew by itself
+        stream = exchange.stream
+        while chunk := await self._connection.read():
+            await reply.send(stream.feed(chunk))
+        exchange.stream = None
+        await reply.send(stream.finish())
+        await reply.finish()
 
     def _document(self) -> bytes | None:
         """If the tag goes in: the nonce that it needs, or b"", and the head is edited. Else None."""

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 
 import structlog
@@ -34,6 +35,7 @@ from .handshake import is_websocket, offered, open_relay
 from .headers import RawHeaders, Visit
 from .listener import BrowserConnection
 from .reply import ClientGone, Reply
+from .sse import HEARTBEAT, EventStream
 from .upstream import Answer, BadAnswer, Connection, Lost, Unreachable
 
 log = structlog.get_logger()
@@ -57,6 +59,8 @@ class Exchange:
         self.reply: Reply = Reply(request, door.config.timeouts.write_idle)
         self.body = Body(request, door.config.timeouts, door.config.limits)
         self._connection: Connection | None = None
+        self.stream: EventStream | None = None
+        """Set while server-sent events pass: they go on after a move."""
         self._first_refusal: float | None = None
         self._losses = 0
 
@@ -87,7 +91,8 @@ class Exchange:
     async def _pass(self) -> _Next:
         if self.navigation and self.gate.listener.gate is not GateState.OPEN:
             return await self._show_page(_PAGE_OUTCOME[self.gate.listener.gate])
-        async with self.gate.passage(self) as answer:
+        async with self._heartbeat() as stop, self.gate.passage(self) as answer:
+            stop()
             if isinstance(answer, Refused):
                 await self._refuse(answer.outcome)
                 return _Next.DONE
@@ -103,10 +108,28 @@ class Exchange:
                 await self._refuse(Outcome.BODY_TIMEOUT)
                 return _Next.DONE
 
+    @asynccontextmanager
+    async def _heartbeat(self) -> AsyncIterator[Callable[[], object]]:
+        """Comments into a stream that is open already, until what this yields is called."""
+        if self.stream is None:
+            yield bool
+            return
+        beat = asyncio.create_task(self._beat())
+        try:
+            yield beat.cancel
+        finally:
+            beat.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            with suppress(ClientGone):
+                await self.reply.send(HEARTBEAT)
+            await asyncio.sleep(self.door.config.timeouts.ping)
+
     async def _attempt(self) -> _Next:
         connection = self._connection = await self.gate.connection(fresh=self._wants_fresh())
         connection.begin(self.method)
-        connection.write(self.head)
+        connection.write(self._head_again() if self.stream is not None else self.head)
         if is_websocket(self):
             return await self._upgrade(connection)
         sender = asyncio.create_task(self.body.send(connection)) if self.body.present else None
@@ -166,7 +189,7 @@ class Exchange:
         return _Next.AGAIN
 
     async def _lost(self, error: Lost) -> _Next:
-        if self.reply.begun:
+        if self.reply.begun and self.stream is None:
             log.warning("answer cut short", job=self.gate.listener.job, why=str(error))
             self.reply.cut()
             return _Next.DONE
@@ -218,6 +241,8 @@ class Exchange:
     def replayable(self) -> bool:
         """It may be sent again now: nothing was answered, and a second time does no harm."""
         connection = self._connection
+        if self.stream is not None:
+            return True
         if self.reply.begun or (connection is not None and connection.answered):
             return False
         sent = connection is not None and connection.sent > 0
@@ -277,6 +302,12 @@ class Exchange:
     def head(self) -> bytes:
         """The request's head as the job gets it."""
         return headers.request_head(self.method, self.target, self._out())
+
+    def _head_again(self) -> bytes:
+        """The same request for the rest of a stream."""
+        assert self.stream is not None
+        lines = headers.for_job(self.stream.again(self.came), self.target, self.visit, upgrade=False)
+        return headers.request_head(self.method, self.target, lines)
 
     def _out(self) -> RawHeaders:
         if is_websocket(self):

@@ -23,11 +23,12 @@ _METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS"))  # may be sent again as long
 _OWN = b"/.gw/"
 
 # Lines that make a request the other path's business: a body, an upgrade, an expectation, a document that may get the
-# tag; and those that headers.py removes. Folded lines too: llhttp lets them pass.
+# tag, a stream of events that goes on after a move; and those that headers.py removes. Folded lines too: llhttp lets
+# them pass.
 _NOT_STRAIGHT = re.compile(
     rb"\r\n(?:[ \t]|content-length|transfer-encoding|upgrade:|expect|te:|trailer|proxy|http2-settings|keep-alive"
-    rb"|forwarded|x[-_](?:forwarded|rstudio|real|scheme|original|rewrite)|sec-websocket|sec-fetch-dest: *document"
-    rb"|accept:[^\r]*text/html|connection:(?! *keep-alive *\r))"
+    rb"|forwarded|x[-_](?:forwarded|rstudio|real|scheme|original|rewrite)|sec-websocket"
+    rb"|sec-fetch-dest: *document|accept:[^\r]*text/(?:html|event-stream)|connection:(?! *keep-alive *\r))"
 )
 # Lines of an answer that headers.py must see, each with its reason there; folded ones are refused.
 _WITH_CARE = re.compile(

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_AT_ONCE = 0.01  # seconds: aiohttp takes 0 for `however long it takes`
+
 Handler = Callable[["BaseRequest"], Awaitable[web.StreamResponse]]
 
 
@@ -243,7 +245,8 @@ class Listener:
         """Accept no more, let answers under way finish for `patience` seconds, then cut them."""
         if self._server is not None:
             self._server.close()
-        await self._manager.shutdown(patience)
+        self._manager.pre_shutdown()  # ends those that wait for a request
+        await self._manager.shutdown(max(patience, _AT_ONCE))
 
     def count(self) -> None:
         """Bytes came."""

@@ -357,3 +357,32 @@ async def test_the_public_state_is_public_and_nothing_else_is_there() -> None:
         assert head.startswith(b"HTTP/1.1 200") and b'"status": "Starting"' in body and b"token" not in body
         head, _ = await gate.ask(gate.get("/.gw/../../etc/passwd"))
         assert head.startswith(b"HTTP/1.1 404")
+
+
+async def test_an_event_stream_goes_on_after_a_move() -> None:
+    """Whole events, once, in order; the new server is asked for what follows the last one."""
+    heads: list[bytes] = []
+
+    def server(first: bytes, *, ends: bool):  # type: ignore[no-untyped-def]
+        async def script(peer: Conversation) -> None:
+            heads.append(await peer.head())
+            await peer.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await peer.say(b"%x\r\n%b\r\n" % (len(first), first) + b"0\r\n\r\n" * ends)
+            await peer.rest()
+
+        return script
+
+    old = server(b"id: 1\ndata: one\n\nid: 2\ndata: two\n\nid: 3\ndata: cut in t", ends=False)
+    new = server(b"id: 3\ndata: three\n\n", ends=True)
+    quick = Timeouts(drain_replayable=0.05, ping=0.02)
+    async with backend(old) as (_, host, port), gateway(host, port, timeouts=quick) as gate:
+        client = await gate.client()
+        await client.say(gate.get("/events", "Accept: text/event-stream"))
+        got = await client.until(b"data: two\n\n")
+        await gate.hold()
+        got += await client.until(b": the job moves\n\n")
+        async with backend(new) as (_, new_host, new_port):
+            await gate.open(new_host, new_port)
+            got += await client.until(b"\r\n0\r\n\r\n")
+    assert b"cut in t" not in got and got.count(b"data: ") == 3
+    assert field(heads[1], b"last-event-id") == [b"2"] and not field(heads[0], b"last-event-id")
