@@ -23,7 +23,7 @@ class Timeouts:
     drain: float = 10.0
     """From `held` until requests still inside are cut: an ordinary answer takes less; a long poll is replayed."""
     drain_replayable: float = 0.5
-    """The same for requests that may be sent again and have no answer yet (long polls): cut soon, sent again later."""
+    """The same for requests that may be sent again and have no answer yet, such as long polls: sent again later."""
     barrier: float = 5.0
     """From a WebSocket's barrier ping until its pong: what was sent before the ping was read by then."""
     close: float = 3.0
@@ -31,7 +31,7 @@ class Timeouts:
     dial: float = 5.0
     """From connect() until the socket is open, each try: one SYN retransmission and a little."""
     unreachable: float = 30.0
-    """From a refused dial at an open gate until 503: the OpCenter has noticed a lost host by then and holds the gate."""
+    """From a refused dial at an open gate until 503: by then the OpCenter has noticed a lost host and holds."""
     redial: float = 120.0
     """From `open` until a server that does not accept is given up, WebSockets are then closed with 1012."""
     redial_pause: float = 0.05
@@ -46,6 +46,8 @@ class Timeouts:
     """With bytes to write and none taken by the client: a laptop that sleeps comes back sooner or not at all."""
     pool_idle: float = 15.0
     """An idle connection to a job is closed after this: below the keep-alive of the servers behind."""
+    peer_look: float = 1.0
+    """Between two looks whether a browser is still there from which nothing is read at the moment."""
     ping: float = 25.0
     """Between pings to a browser whose job is away: below the 60 s idle time-outs of load balancers."""
     link_retry: float = 1.0

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from functools import cached_property
 
 import structlog
@@ -57,7 +56,9 @@ class Exchange:
         self.target = request.raw_path.encode("utf-8", "surrogateescape")
         self.came: RawHeaders = list(request.raw_headers)
         self.reply: Reply = Reply(request, door.config.timeouts.write_idle)
-        self.body = Body(request, door.config.timeouts, door.config.limits)
+        timeouts, limits = door.config.timeouts, door.config.limits
+        keep = replay.may_repeat(self.method, self.target, b"", True)
+        self.body = Body(request, door.gate, timeouts, limits, keep=keep)
         self._connection: Connection | None = None
         self.stream: EventStream | None = None
         """Set while server-sent events pass: they go on after a move."""
@@ -86,13 +87,13 @@ class Exchange:
             return await self._refuse(Outcome.UNEXPECTED)
         finally:
             self._drop_connection()
+            self.body.close()
         return self.reply
 
     async def _pass(self) -> _Next:
         if self.navigation and self.gate.listener.gate is not GateState.OPEN:
             return await self._show_page(_PAGE_OUTCOME[self.gate.listener.gate])
-        async with self._heartbeat() as stop, self.gate.passage(self) as answer:
-            stop()
+        async with self.gate.passage(self) as answer:
             if isinstance(answer, Refused):
                 await self._refuse(answer.outcome)
                 return _Next.DONE
@@ -107,24 +108,6 @@ class Exchange:
             except BodyTimeout:
                 await self._refuse(Outcome.BODY_TIMEOUT)
                 return _Next.DONE
-
-    @asynccontextmanager
-    async def _heartbeat(self) -> AsyncIterator[Callable[[], object]]:
-        """Comments into a stream that is open already, until what this yields is called."""
-        if self.stream is None:
-            yield bool
-            return
-        beat = asyncio.create_task(self._beat())
-        try:
-            yield beat.cancel
-        finally:
-            beat.cancel()
-
-    async def _beat(self) -> None:
-        while True:
-            with suppress(ClientGone):
-                await self.reply.send(HEARTBEAT)
-            await asyncio.sleep(self.door.config.timeouts.ping)
 
     async def _attempt(self) -> _Next:
         connection = self._connection = await self.gate.connection(fresh=self._wants_fresh())
@@ -247,6 +230,15 @@ class Exchange:
             return False
         sent = connection is not None and connection.sent > 0
         return not sent or replay.may_repeat(self.method, self.target, self.body.start, self.body.replayable)
+
+    async def while_waiting(self) -> None:
+        """Comments into a stream that is open already; else the body is taken in."""
+        if self.stream is None:
+            await self.body.read_ahead()
+            await self.client.watch_peer()
+        while self.stream is not None:
+            await self.reply.send(HEARTBEAT)
+            await asyncio.sleep(self.door.config.timeouts.ping)
 
     def cut(self) -> None:
         """Give the job's side up: the job moves."""

@@ -36,6 +36,13 @@ class Inside(Protocol):
         """Give the job's side up now."""
 
 
+class Waiting(Inside, Protocol):
+    """An exchange that may stand in line."""
+
+    async def while_waiting(self) -> None:
+        """What to do meanwhile; cancelled when the wait is over."""
+
+
 class Reporter(Protocol):
     """Where the gate's news go."""
 
@@ -95,6 +102,8 @@ class Gate:
         self._quiet.set()
         self._move: asyncio.Task[None] | None = None
         self._waited = 0
+        self._held_bytes = 0
+        self._max_held_bytes = limits.held_bytes_per_job
 
     @property
     def waiting(self) -> int:
@@ -105,6 +114,19 @@ class Gate:
     def is_open(self) -> bool:
         """Requests go on to the job."""
         return self._hold.state is State.OPEN
+
+    # What held bodies may take
+
+    def take(self, count: int) -> bool:
+        """See body.Budget."""
+        if self._held_bytes + count > self._max_held_bytes:
+            return False
+        self._held_bytes += count
+        return True
+
+    def give(self, count: int) -> None:
+        """See body.Budget."""
+        self._held_bytes -= count
 
     # The control plane's side
 
@@ -243,11 +265,11 @@ class Gate:
     # The exchanges' side
 
     @asynccontextmanager
-    async def passage(self, exchange: Inside) -> AsyncIterator[Pass | Refused]:
+    async def passage(self, exchange: Waiting) -> AsyncIterator[Pass | Refused]:
         """Inside for as long as the block runs, if the answer is Pass. Cancelling gives the place up."""
         who = next(self._numbers)
         try:
-            answer = await self._arrive(who)
+            answer = await self._arrive(who, exchange)
             if isinstance(answer, Pass):
                 self._inside[who] = exchange
             yield answer
@@ -270,7 +292,7 @@ class Gate:
         self._hold.leave(who)
         self._note()
 
-    async def _arrive(self, who: int) -> Pass | Refused:
+    async def _arrive(self, who: int, exchange: Waiting) -> Pass | Refused:
         loop = asyncio.get_running_loop()
         decision = self._hold.arrive(who, loop.time())
         self._note()
@@ -282,10 +304,11 @@ class Gate:
             case Wait(deadline, shed):
                 if shed is not None:
                     self._answer(shed, Refused(Outcome.HOLD_FULL))
-                return await self._stand_in_line(who, deadline)
+                return await self._stand_in_line(who, deadline, exchange)
 
-    async def _stand_in_line(self, who: int, deadline: float) -> Pass | Refused:
+    async def _stand_in_line(self, who: int, deadline: float, exchange: Waiting) -> Pass | Refused:
         call = self._calls[who] = asyncio.get_running_loop().create_future()
+        meanwhile = asyncio.create_task(exchange.while_waiting(), name="while waiting")
         try:
             async with asyncio.timeout_at(deadline):
                 answer: Pass | Refused = await call
@@ -294,6 +317,8 @@ class Gate:
             return Refused(Outcome.HOLD_TIMEOUT)
         finally:
             del self._calls[who]
+            meanwhile.cancel()
+            await asyncio.gather(meanwhile, return_exceptions=True)  # a lost client is noticed again by who reads it
 
     def _answer(self, who: int, answer: Pass | Refused) -> None:
         call = self._calls.get(who)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_ESTABLISHED = 1  # tcp_info.tcpi_state, include/net/tcp_states.h
 _AT_ONCE = 0.01  # seconds: aiohttp takes 0 for `however long it takes`
 
 Handler = Callable[["BaseRequest"], Awaitable[web.StreamResponse]]
@@ -130,6 +131,15 @@ class BrowserConnection(RequestHandler):
         transport = self.transport
         if transport is not None and not transport.is_closing():
             transport.write(data)
+
+    async def watch_peer(self) -> None:
+        """End the connection when the browser has: one that is not read from does not notice by itself."""
+        while (transport := self.transport) is not None:
+            sock = transport.get_extra_info("socket")
+            if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED:
+                transport.abort()
+                return
+            await asyncio.sleep(self._listener.timeouts.peer_look)
 
     def take_other_path(self, data: bytes) -> None:
         """The straight path cannot serve this request."""

@@ -81,6 +81,21 @@ class Port:
         )
 
 
+def _doc(number: int, host: str | None, port: int, policy: WebSocketPolicy) -> Doc:
+    return Doc(
+        port=number,
+        job=JOB,
+        name="probe",
+        target_port=port or 1,
+        gate=GateState.OPEN if host else GateState.HELD,
+        status=JobStatus.EXECUTING if host else JobStatus.STARTING,
+        generation=1,
+        since=0,
+        address=host,
+        websocket=policy,
+    )
+
+
 @asynccontextmanager
 async def gateway(
     host: str | None = None,
@@ -93,22 +108,9 @@ async def gateway(
 ) -> AsyncIterator[Port]:
     """A port in front of `host:port`; without a host it is held."""
     config = Config(Path(), timeouts or Timeouts(), limits or Limits())
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    sock.listen()
+    sock = socket.create_server(("127.0.0.1", 0))
     number = sock.getsockname()[1]
-    doc = Doc(
-        port=number,
-        job=JOB,
-        name="probe",
-        target_port=port or 1,
-        gate=GateState.OPEN if host else GateState.HELD,
-        status=JobStatus.EXECUTING if host else JobStatus.STARTING,
-        generation=1,
-        since=0,
-        address=host,
-        websocket=policy,
-    )
+    doc = _doc(number, host, port, policy)
     made = Port(None, number)  # type: ignore[arg-type]
     made.gate = Gate(doc, config.timeouts, config.limits, made)
     door = Door(made.gate, config, CONTROL_PORT, frozenset(), AccessLog())

@@ -386,3 +386,50 @@ async def test_an_event_stream_goes_on_after_a_move() -> None:
             got += await client.until(b"\r\n0\r\n\r\n")
     assert b"cut in t" not in got and got.count(b"data: ") == 3
     assert field(heads[1], b"last-event-id") == [b"2"] and not field(heads[0], b"last-event-id")
+
+
+async def test_a_held_upload_is_taken_in_and_one_that_was_cut_is_sent_again() -> None:
+    """A PUT of several MiB: read to disk while the job is away, repeated when its server goes in the middle."""
+    payload = bytes(range(256)) * (16 << 10)
+    begun, seen = asyncio.Event(), []
+
+    async def stuck(peer: Conversation) -> None:
+        await peer.head()
+        await peer.exactly(1000)
+        begun.set()
+        await peer.rest()
+
+    async def alive(peer: Conversation) -> None:
+        seen.append((await peer.answer())[1])
+        await peer.say(OK)
+
+    fast = Timeouts(drain=0.3, drain_replayable=0.05)
+    async with gateway(timeouts=fast) as gate:
+        client = await gate.client()
+        await client.say(b"PUT /file HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(payload))
+        async with asyncio.timeout(5):
+            await client.say(payload)  # nobody answers yet, and yet it is taken
+            await eventually(lambda: gate.gate._held_bytes >= len(payload), "on disk")
+        async with backend(stuck) as (_, host, port):
+            await gate.open(host, port)
+            await begun.wait()
+            await gate.hold()
+        async with backend(alive) as (_, host, port):
+            await gate.open(host, port)
+            assert (await client.answer())[1] == b"ok"
+        assert seen == [payload]
+        await eventually(lambda: gate.gate._held_bytes == 0, "its space is free again")
+
+
+async def test_held_bodies_have_a_budget_and_then_push_back() -> None:
+    async with gateway(limits=Limits(held_bytes_per_job=2 << 20)) as gate:
+        client = await gate.client()
+        await client.say(b"PUT /file HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % (64 << 20))
+        sending = asyncio.create_task(client.say(bytes(64 << 20)))
+        await eventually(lambda: gate.gate._held_bytes >= 1 << 20, "the budget is used")
+        done, _ = await asyncio.wait({sending}, timeout=0.3)
+        assert not done and gate.gate._held_bytes <= 2 << 20
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        client.reset()
+        await eventually(lambda: gate.gate._held_bytes == 0, "a client that leaves frees its space")
