@@ -110,6 +110,7 @@ check() {
 }
 
 bench() {
-    [ -f tests/bench/__main__.py ] || die 'there are no benchmarks in tests/bench yet'
+    [ -f tests/bench/__main__.py ] || die 'there are no benchmarks in tests/bench'
+    sh tests/bench/setup.sh || say 'Not everything that is compared could be had: what is missing is named in the results.'
     exec .venv/bin/python -m tests.bench "$@"
 }
