@@ -101,8 +101,8 @@ const disconnect = (id, one) => ask({
 function connect(gateway) {
   const live = [...store.jobs.values()].filter((job) => !job.endTime && job.publish.length);
   const job = field("job", "Job", { options: live.map((one) => [one.id, `${one.name} · ${one.status} · ${one.id}`]) });
-  const ports = field("ports", "Target ports", { hint: "Ports that the job listens on, with commas between them." });
-  const fill = () => { ports.input.value = (store.jobs.get(job.value)?.publish ?? []).map((one) => one.split(":").at(-1)).join(", "); };
+  const ports = field("ports", "Target ports", { hint: "Published ports of the job, with commas between them." });
+  const fill = () => { ports.input.value = (store.jobs.get(job.value)?.publish ?? []).map((one) => one.split(":")[0]).join(", "); };
   job.input.addEventListener("change", fill);
   fill();
   ask({

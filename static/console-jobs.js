@@ -98,7 +98,7 @@ function acts(job) {
   ].filter(Boolean);
 }
 
-const act = async (job, verb, body) => store.put(await call("POST", `/jobs/${job.id}/${verb}`, body));
+const act = (job, verb, body) => call("POST", `/jobs/${job.id}/${verb}`, body);
 const go = (job, verb, body, done) => attempt(() => act(job, verb, body), done);
 
 function migrate(job) {

@@ -14,6 +14,8 @@ class Store extends EventTarget {
   contact = true;
   loaded = false;
   #stop = null;
+  /** News that came while everything was being asked for: it may be newer than the answer. @type {any[]|null} */
+  #news = null;
 
   async start() {
     this.stop();
@@ -22,7 +24,10 @@ class Store extends EventTarget {
     while (!stop.signal.aborted && session()) {
       let begun = false;
       await events((event) => {
-        if (!begun) this.load();
+        if (!begun) {
+          this.loaded = false;
+          this.load();
+        }
         begun = true;
         pause = FIRST;
         this.#hear(event);
@@ -42,17 +47,27 @@ class Store extends EventTarget {
   }
 
   async load() {
+    const news = (this.#news = []);
     try {
       const [jobs, gateways, status] = await Promise.all([call("GET", "/jobs"), call("GET", "/gateways"), call("GET", "/status")]);
       this.jobs = new Map(jobs.map((job) => [job.id, job]));
       this.gateways = new Map(gateways.map((gateway) => [gateway.id, gateway]));
       this.status = status;
       this.loaded = true;
+      for (const event of news) this.#apply(event);
       this.#contact(true);
       this.#changed();
     } catch {
       this.#contact(false);
+      // Again soon, unless the stream began anew meanwhile and asks itself.
+      const stop = this.#stop;
+      setTimeout(() => { if (stop === this.#stop && !stop?.signal.aborted && !this.loaded) this.load(); }, FIRST);
     }
+  }
+
+  /** A job that was just submitted. Other answers are not kept: the events may be ahead of them. @param {any} job */
+  add(job) {
+    if (!this.jobs.has(job.id)) this.put(job);
   }
 
   /** @param {any} job */
@@ -69,7 +84,12 @@ class Store extends EventTarget {
   }
 
   #hear(event) {
-    this.#contact(true);
+    if (!this.loaded) this.#news?.push(event);
+    else this.#contact(true);
+    this.#apply(event);
+  }
+
+  #apply(event) {
     if (event.type === "job") this.put(event.job);
     if (event.type === "gateway") this.putGateway(event.gateway);
   }

@@ -48,7 +48,7 @@ function form(templates, groups, chosen) {
   const doc = () => read(fields, groups, scratch);
   const renew = () => {
     for (const [name, key] of [["cpu", "cpu"], ["mem", "mem"]]) fields[name].input.placeholder = scratch ? "2" : String(param()[key] ?? "");
-    fields.ports.input.placeholder = scratch ? "" : (param().publish ?? []).map((one) => one.split(":").at(-1)).join(", ");
+    fields.ports.input.placeholder = scratch ? "" : (param().publish ?? []).map((one) => one.split(":")[0]).join(", ");
     fields.template.row.hidden = scratch;
     for (const one of [fields.image, fields.command, fields.publish]) one.row.hidden = !scratch;
     for (const one of tabs) one.setAttribute("aria-pressed", String((one.dataset.key === "scratch") === scratch));
@@ -62,7 +62,7 @@ function form(templates, groups, chosen) {
     said_.hidden = true;
     try {
       const made = await call("POST", "/jobs", doc());
-      store.put(made);
+      store.add(made);
       location.hash = `#/jobs/${made.id}`;
     } catch (error) {
       said_.textContent = said(error);

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from tests.opcenter.conftest import World, quiet
 from tests.opcenter.peers import Server
 from tests.widget.conftest import browser
+
+expect.set_options(timeout=15000)  # ms; the machine may have other things to do
 
 __all__ = ["browser", "quiet"]
 
@@ -44,6 +46,8 @@ async def page(browser: Browser, world: World) -> AsyncIterator[Page]:
     context = await browser.new_context(viewport={"width": 1360, "height": 860})
     opened = await context.new_page()
     troubles: list[str] = []
+    opened.on("response", lambda answer: print(answer.status, answer.url) if answer.status >= 400 else None)
+    opened.on("requestfailed", lambda request: print(request.failure, request.url))
     opened.on("pageerror", lambda error: troubles.append(str(error)))
     opened.on("console", lambda line: troubles.append(line.text) if line.type == "error" else None)
     await opened.goto(world.center.opened.address)

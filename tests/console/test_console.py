@@ -128,6 +128,7 @@ async def test_a_job_is_submitted_from_scratch_and_the_line_says_how(page: Page,
     job = (await world.api.get("/jobs"))[0]
     assert job["env"] == ["A=1", "B=two words"]
     assert job["publish"] == ["8888:8888"]
+    assert job["template"] == ""
 
 
 async def test_a_template_s_line_is_that_of_the_guide(page: Page, world: World) -> None:
@@ -152,7 +153,7 @@ async def test_a_gateway_is_created_connected_modified_and_destroyed(page: Page,
     await page.get_by_role("button", name="Create", exact=True).click()
     await expect(page.get_by_role("heading", name="Gateway Details - lab")).to_be_visible()
     await page.get_by_role("button", name="Connect", exact=True).click()
-    await expect(page.get_by_label("Target ports")).to_have_value("8888")
+    await expect(page.get_by_label("Target ports")).to_have_value(job["publish"][0].split(":")[0])
     await page.get_by_role("dialog").get_by_role("button", name="Connect").click()
     row = page.get_by_role("row", name=re.compile("rstudio"))
     await expect(row.get_by_role("link", name="http://127.0.0.1:")).to_be_visible()

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from .stage import Stage, stage
 
+expect.set_options(timeout=15000)  # ms; the machine may have other things to do
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
