@@ -10,6 +10,7 @@ from . import cookies, headers
 from .accesslog import AccessLog
 from .gate import Gate
 from .headers import Visit
+from .heads import Lines
 
 _REMEMBERED = 64  # Host headers: a browser uses one, an attacker any number
 
@@ -24,11 +25,15 @@ class Door:
     names: frozenset[str]
     """Host names, besides IPs and localhost, that this gateway answers to."""
     access: AccessLog
+    job: str = field(init=False)
+    known: dict[bytes, Lines] = field(init=False, default_factory=dict)
+    """Header lines that heads.py has read before."""
     _prefix: str = field(init=False)
     _hosts: dict[bytes, bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         listener = self.gate.listener
+        self.job = listener.job
         self._prefix = cookies.prefix(listener.port, listener.job)
 
     def visit(self, client: str, host: bytes) -> Visit:

@@ -326,10 +326,9 @@ class Gate:
             call.set_result(answer)
 
     def _note(self) -> None:
-        if self._hold.inside:
-            self._quiet.clear()
-        else:
-            self._quiet.set()
+        quiet = not self._hold.inside
+        if quiet != self._quiet.is_set():
+            (self._quiet.set if quiet else self._quiet.clear)()
 
     def lost(self) -> None:
         """The server at the listener's address fails."""

@@ -19,8 +19,9 @@ from . import headers
 from .headers import RawHeaders, Visit
 
 _END = b"\r\n\r\n"
-_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS"))  # may be sent again as long as no answer has come
-_OWN = b"/.gw/"
+_KNOWN = 256  # different header blocks remembered
+# Methods that may be sent again as long as no answer has come; origin-form as in headers.py, less the gateway's own.
+_FIRST = re.compile(rb"(GET|HEAD|OPTIONS) (/(?!\.gw/)[\x21-\x22\x24-\x7e\x80-\xff]*) HTTP/1\.1")
 
 # Lines that make a request the other path's business: a body, an upgrade, an expectation, a document that may get the
 # tag, a stream of events that goes on after a move; and those that headers.py removes. Folded lines too: llhttp lets
@@ -49,40 +50,65 @@ class _Silent:
 _SILENT = _Silent()
 
 
+class Lines(NamedTuple):
+    """The header lines of a request, from the CRLF before the first to the empty line: what is known of them."""
+
+    raw: bytes
+    host: bytes
+    cookie: tuple[int, int, int] | None
+    """In `raw`: where the Cookie line begins, where its value begins and where it ends."""
+
+
 class StraightRequest(NamedTuple):
     """A request that may go straight."""
 
+    line: bytes
     method: bytes
     target: bytes
-    host: bytes
-    cookie: tuple[int, int, int] | None
-    """Where the Cookie line begins, where its value begins and where it ends."""
+    lines: Lines
 
 
-def read_request(data: bytes) -> StraightRequest | None:
-    """What the head says; None if it takes the other path, whatever the reason."""
-    if data.find(_END) != len(data) - 4:
+def read_request(data: bytes, known: dict[bytes, Lines]) -> StraightRequest | None:
+    """What the head says; None if it takes the other path, whatever the reason.
+
+    `known`: lines that were read before. A browser sends the same ones again and again, only the target differs;
+    they are checked once, the request line each time.
+    """
+    end = data.find(b"\r\n")
+    first = _FIRST.fullmatch(data, 0, end)
+    if first is None:
         return None
-    lower = data.lower()
+    raw = data[end:]
+    lines = known.get(raw)
+    if lines is None:
+        lines = _read_lines(data, raw)
+        if lines is None:
+            return None
+        if len(known) >= _KNOWN:
+            known.clear()
+        known[raw] = lines
+    return StraightRequest(data[:end], first[1], first[2], lines)
+
+
+def _read_lines(data: bytes, raw: bytes) -> Lines | None:
+    if raw.find(_END) != len(raw) - 4:
+        return None
+    lower = raw.lower()
     if _NOT_STRAIGHT.search(lower) is not None:
         return None
-    method, _, rest = data.partition(b" ")
-    target, version, _ = rest.partition(b" HTTP/1.1\r\n")
-    if method not in _METHODS or not version or target.startswith(_OWN) or not headers.well_formed_target(target):
-        return None
-    host = _only(data, lower, b"\r\nhost:")
+    host = _only(raw, lower, b"\r\nhost:")
     if host is None:
         return None
     cookie = None
     if b"\r\ncookie:" in lower:
-        cookie = _only(data, lower, b"\r\ncookie:")
+        cookie = _only(raw, lower, b"\r\ncookie:")
         if cookie is None:
             return None
     try:
         httptools.HttpRequestParser(_SILENT).feed_data(data)
     except httptools.HttpParserError:
         return None
-    return StraightRequest(method, target, data[host[1] : host[2]].strip(b" "), cookie)
+    return Lines(raw, raw[host[1] : host[2]].strip(b" "), cookie)
 
 
 def _only(data: bytes, lower: bytes, needle: bytes) -> tuple[int, int, int] | None:
@@ -129,7 +155,7 @@ def read_answer(head: bytes, method: bytes, visit: Visit, parser: httptools.Http
         head, length, chunked = _edit_with_care(head, visit)
     else:
         length, chunked = _framing(head, lower)
-        head = _without_connection(head, lower)
+        head = without_connection(head, lower)
     if method == b"HEAD" or status in (204, 304) or status < 200:
         length, chunked = 0, False
     keep = (chunked or length is not None) and parser.should_keep_alive()
@@ -149,13 +175,13 @@ def _framing(head: bytes, lower: bytes) -> tuple[int | None, bool]:
     return int(head[span[1] : span[2]]), False
 
 
-def _without_connection(head: bytes, lower: bytes) -> bytes:
-    """`Connection: keep-alive` or `close` is about the job's connection, not about the browser's."""
+def without_connection(head: bytes, lower: bytes) -> bytes:
+    """`Connection: keep-alive` or `close` is about one connection only. `lower`: the same, in lower case."""
     at = lower.find(b"\r\nconnection:")
     if at < 0:
         return head
     kept = head[:at] + head[head.find(b"\r", at + 2) :]
-    return _without_connection(kept, kept.lower())
+    return without_connection(kept, kept.lower())
 
 
 def _edit_with_care(head: bytes, visit: Visit) -> tuple[bytes, int | None, bool]:

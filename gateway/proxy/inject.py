@@ -224,10 +224,6 @@ _NEVER_UNDER = (b"/upload", b"/auth-update-credentials", b"/rpc", b"/files", b"/
 # How the labels of UTF-16, ISO-2022-JP and `replacement` begin (WHATWG Encoding, section 4.2), and two that are none:
 # in these a `<` is not always the byte 0x3C.
 _FOREIGN_CHARSET = re.compile(rb"utf-?(?:16|32|7)|ucs-2|(?:cs)?unicode|iso-10646|(?:cs)?iso-?2022|hz-gb|replacement")
-_CHARSET = re.compile(
-    rb"(?:utf-?16|utf-?32|utf-?7|ucs-2|unicode(?!-?1-1-utf-8|11utf8|20utf8)|iso-10646|csunicode"
-    rb"|(?:cs)?iso-?2022|hz-gb|replacement)"
-)
 _CHARSET = re.compile(rb""";\s*charset\s*=\s*["']?([^\s;"']*)""")
 
 

@@ -103,9 +103,13 @@ class BrowserConnection(RequestHandler):
             if self.transport is not None and len(self._ahead) > self._listener.limits.head:
                 self.transport.pause_reading()
             return
-        self._listener.count()
-        if self._is_idle and self._straight.accept(data, self._listener.door):
-            self._head_came()
+        listener = self._listener
+        listener.heard += 1
+        waiter = self._waiter  # aiohttp waits for a request, and has no part of one
+        idle = waiter is not None and not waiter.done() and not self._partial and not self._messages
+        if idle and self._straight.accept(data, listener.door):
+            if self._head_timer is not None:
+                self._head_came()
             return
         self._to_aiohttp(data)
 
@@ -117,12 +121,6 @@ class BrowserConnection(RequestHandler):
             self._head_came()
         elif self._head_timer is None and not self._upgraded:
             self._expect_head()
-
-    @property
-    def _is_idle(self) -> bool:
-        """aiohttp waits for a request and has no part of one."""
-        waiter = self._waiter
-        return waiter is not None and not waiter.done() and not self._partial and not self._messages
 
     # What the straight path needs
 
@@ -257,10 +255,6 @@ class Listener:
             self._server.close()
         self._manager.pre_shutdown()  # ends those that wait for a request
         await self._manager.shutdown(max(patience, _AT_ONCE))
-
-    def count(self) -> None:
-        """Bytes came."""
-        self.heard += 1
 
     def admit(self, connection: BrowserConnection) -> bool:
         """Whether it may stay."""

@@ -20,7 +20,7 @@ from gateway.errors import Outcome
 
 from . import cookies, headers
 from .headers import Visit
-from .heads import BadHead, StraightAnswer, StraightRequest, read_answer, read_request
+from .heads import BadHead, Lines, StraightAnswer, StraightRequest, read_answer, read_request, without_connection
 from .reply import refusal
 from .upstream import Connection, Unreachable
 
@@ -38,7 +38,6 @@ class Straight:
     """One browser connection's straight exchanges, one at a time."""
 
     __slots__ = (
-        "_added",
         "_answer",
         "_begun",
         "_buffer",
@@ -49,7 +48,9 @@ class Straight:
         "_door",
         "_keep",
         "_left",
+        "_lines",
         "_loop",
+        "_out",
         "_parser",
         "_raw",
         "_request",
@@ -65,12 +66,13 @@ class Straight:
         self.busy = False
         self._dialling: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
+        self._lines: Lines | None = None
         self._visit: Visit | None = None
 
     def accept(self, data: bytes, door: Door) -> bool:
         """Take these bytes if they are one request that may go straight. False: they are somebody else's."""
-        request = read_request(data)
-        if request is None or not door.serves(request.host):
+        request = read_request(data, door.known)
+        if request is None or not door.serves(request.lines.host):
             return False
         who = door.gate.enter(self)
         if who is None:
@@ -121,18 +123,23 @@ class Straight:
         connection.write(self._head())
 
     def _head(self) -> bytes:
-        """The bytes as they came, less other jobs' cookies, plus our own lines."""
+        """The head as it came, less other jobs' cookies, plus our own lines."""
         request: StraightRequest = self._request
-        if self._visit is None or self._visit.host != request.host:
-            self._visit = self._door.visit(self._client.client, request.host)
-            self._added = headers.added_before_target(self._visit)
-        raw = self._raw
-        if request.cookie is None:
-            return b"%b%b%b\r\n\r\n" % (raw[:-2], self._added, request.target)
-        line, start, end = request.cookie
-        kept = cookies.incoming(raw[start:end], self._visit.cookie_prefix)
-        jar = b"" if kept is None else raw[line:start] + b" " + kept
-        return b"%b%b%b%b%b\r\n\r\n" % (raw[:line], jar, raw[end:-2], self._added, request.target)
+        if self._lines is not request.lines:
+            self._lines = request.lines
+            self._out = self._edit(request.lines)
+        return b"%b%b%b\r\n\r\n" % (request.line, self._out, request.target)
+
+    def _edit(self, lines: Lines) -> bytes:
+        """The header lines for the job, up to where the target has to follow."""
+        self._visit = visit = self._door.visit(self._client.client, lines.host)
+        raw, jar = lines.raw, lines.cookie
+        if jar is not None:
+            kept = cookies.incoming(raw[jar[1] : jar[2]], visit.cookie_prefix)
+            name = raw[jar[0] : jar[1]]
+            raw = raw[: jar[0]] + (b"" if kept is None else name + b" " + kept) + raw[jar[2] :]
+        raw = without_connection(raw, raw.lower())
+        return raw[:-2] + headers.added_before_target(visit)
 
     # From the job
 
@@ -249,7 +256,7 @@ class Straight:
             return
         assert self._answer is not None
         if not self._answer.until_close:
-            log.warning("answer cut short", job=self._door.gate.listener.job)
+            log.warning("answer cut short", job=self._door.job)
         self._leave(self._answer.status)
         self._client.straight_done(keep=False)
 
@@ -277,10 +284,10 @@ class Straight:
         self._client.take_other_path(self._raw)
 
     def _bad(self, error: BadHead) -> None:
-        log.warning("bad answer", job=self._door.gate.listener.job, why=str(error))
+        log.warning("bad answer", job=self._door.job, why=str(error))
         self._drop().abort("bad answer")
         if not self._begun:
-            self._client.write(refusal(Outcome.BAD_ANSWER, self._door.gate.listener.job))
+            self._client.write(refusal(Outcome.BAD_ANSWER, self._door.job))
         self._leave(Outcome.BAD_ANSWER.status)
         self._client.straight_done(keep=False)
 
@@ -296,5 +303,4 @@ class Straight:
         door, request = self._door, self._request
         door.gate.leave(self._who)
         took = self._loop.time() - self._started
-        job = door.gate.listener.job
-        door.access.add(job, self._client.client, request.method, request.target, status, self._size, took)
+        door.access.add(door.job, self._client.client, request.method, request.target, status, self._size, took)
