@@ -65,7 +65,8 @@ def test_both_paths_send_the_same_head(lines: list[tuple[bytes, bytes]], keep: b
     [
         b"Content-Length: 0", b"Transfer-Encoding: chunked", b"Upgrade: websocket", b"Expect: 100-continue",
         b"Connection: close", b"Connection: keep-alive, X-A", b"X-Forwarded-For: 1.1.1.1", b"X_Forwarded_For: 1",
-        b"TE: trailers", b"Proxy: x", b"X-RStudio-Request: x", b"Accept: text/html", b"Accept: text/event-stream", b"Sec-Fetch-Dest: document",
+        b"TE: trailers", b"Proxy: x", b"X-RStudio-Request: x",
+        b"Accept: text/html", b"Accept: text/event-stream", b"Sec-Fetch-Dest: document",
         b"Forwarded: for=x", b"Host: b", b" folded", b"Cookie: a\r\nCookie: b", b"Bad Name: x", b"X: a\x00b",
         b"Keep-Alive: x",
     ],
