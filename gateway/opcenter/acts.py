@@ -11,9 +11,10 @@ from dataclasses import replace
 import structlog
 
 from gateway.config import Timeouts
-from gateway.engines.base import Checkpoints, Engine, EngineError, PlacementId, RestoreFailed
+from gateway.engines.base import Checkpoints, Ended, Engine, EngineError, PlacementId, RestoreFailed, Running
 from gateway.types import JobId
 
+from . import rows
 from .book import Book
 from .gateways import Gateways
 from .model import Job
@@ -21,6 +22,7 @@ from .outcomes import accepted, checkpoint_failed, cleaned, restore_failed, star
 from .plan import Act
 from .policy import Policy
 from .programs import Folders
+from .store import STORE_ERRORS
 
 _log = structlog.get_logger()
 
@@ -163,6 +165,20 @@ class Acts:
         await asyncio.to_thread(shutil.rmtree, self._folders.images(job.id), ignore_errors=True)
         await self._outcome(job, lambda now: cleaned(job, now))
         return True
+
+    async def sweep(self, placement: PlacementId) -> None:
+        """Stop a placement that no job claims, if it was one of ours; the next look tries again."""
+        job = JobId(placement.rpartition("-")[0])
+        try:
+            async with self._book.store.read() as connection:
+                ours = (await rows.get_jobs(connection, [job])).get(job)
+            if ours is None or ours.placement == placement:
+                return
+            if isinstance(await self._engine.look(placement), Running | Ended):  # still, and for certain
+                _log.warning("stopping what runs for nobody", placement=placement)
+                await self._engine.stop(placement, self._timeouts.stop_grace)
+        except (EngineError, *STORE_ERRORS) as error:
+            _log.warning("sweep failed", placement=placement, error=repr(error))
 
     async def _discard(self, job: JobId, images: tuple[str, ...]) -> bool:
         if not isinstance(self._engine, Checkpoints):

@@ -48,7 +48,7 @@ class _Calls:
         found = {one.id: one for one in (*newest, *live)}
         chosen = [one for one in found.values() if all(matches(one) for matches in wanted)]
         chosen.sort(key=lambda one: (-one.submitted, one.id))
-        return [await self._doc(one) for one in chosen]
+        return await self._center.gateways.job_docs(chosen)
 
     async def pages(self, request: web.Request, who: Who) -> Any:
         return {"Jobs": await self.jobs(request, who)}

@@ -14,7 +14,7 @@ from gateway.types import JobStatus
 
 from . import rows
 from .center import Center
-from .events import Closing, Event, GatewayChanged, JobChanged
+from .events import Closing, Event, GatewayChanged, JobChanged, What
 from .fields import refuse
 from .model import ENDED, Job
 from .programs import LOGS
@@ -68,7 +68,7 @@ class _Calls:
                 if not (who.admin or job.order.owner == who.name):
                     return None
                 return {"type": "job", "job": await self._center.gateways.job_doc(job)}
-            case GatewayChanged(gateway, gone=True):
+            case GatewayChanged(gateway, what=What.GONE):
                 return {"type": "gateway", "gateway": {"id": gateway, "status": "Destroyed"}}
             case GatewayChanged(gateway):
                 async with self._center.book.store.read() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,12 +21,20 @@ class JobChanged:
     job: Job
 
 
+class What(enum.Enum):
+    """What became of a gateway."""
+
+    ORDERS = "orders"  # what it should be or serve
+    NEWS = "news"  # what it says of itself
+    GONE = "gone"  # destroyed
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayChanged:
-    """Something about the gateway changed; `gone` when it was destroyed."""
+    """Something about the gateway changed."""
 
     gateway: GatewayId
-    gone: bool = False
+    what: What = What.ORDERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import structlog
 
 from gateway.config import Timeouts
-from gateway.engines.base import Absent, Checkpoints, Engine, EngineError, ImageState, Seen, Unknown
-from gateway.types import JobId, JobStatus
+from gateway.engines.base import Absent, Checkpoints, Engine, EngineError, ImageState, PlacementId, Seen, Unknown
+from gateway.types import JobId, JobStatus, Step
 
 from .acts import Acts
 from .book import Book
@@ -54,6 +54,7 @@ class JobLoop:
         self._turns: dict[JobId, asyncio.Task[None]] = {}
         self._again: set[JobId] = set()
         self._due: set[JobId] = set()
+        self._sweeping: set[PlacementId] = set()
         self._work = asyncio.Event()
 
     def kick(self, job: JobId) -> None:
@@ -76,16 +77,29 @@ class JobLoop:
         """Look at every job each `look` seconds, and at those that were kicked at once."""
         async with asyncio.TaskGroup() as group:
             while True:
-                for job in await self._unfinished():
-                    self._begin(group, job.id)
+                known = self._engine.known()  # before the jobs are read: each was saved before it was begun
+                jobs = await self._unfinished()
+                for job in jobs or ():
+                    if job.status is not JobStatus.SUSPENDED or job.litter:
+                        self._begin(group, job.id)
+                if jobs is not None:
+                    self._sweep(group, set(known) - {job.placement for job in jobs})
                 await self._serve_kicks(group)
 
-    async def _unfinished(self) -> list[Job]:
+    async def _unfinished(self) -> list[Job] | None:
+        """None: they cannot be read now."""
         try:
             return await self._book.unfinished()
         except STORE_ERRORS:
             _log.exception("jobs cannot be read")
-            return []
+            return None
+
+    def _sweep(self, group: asyncio.TaskGroup, unclaimed: set[PlacementId]) -> None:
+        """Stop what runs for nobody: a restore that was given up and could not be stopped then."""
+        for one in unclaimed - self._sweeping:
+            self._sweeping.add(one)
+            stopping = group.create_task(self._acts.sweep(one))
+            stopping.add_done_callback(lambda _, one=one: self._sweeping.discard(one))  # type: ignore[misc]
 
     async def _serve_kicks(self, group: asyncio.TaskGroup) -> None:
         """Until it is time to look at all again."""
@@ -142,7 +156,7 @@ class JobLoop:
 
     async def _view(self, job: Job) -> View:
         seen = await self._look(job)
-        owed = await self._gateways.owed(job) if job.step is not None else frozenset()
+        owed = await self._gateways.owed(job) if job.step is Step.DRAINING else frozenset()
         return View(
             self._book.clock(), self._opened, seen, self._image(job, job.image), self._image(job, job.next_image), owed
         )

@@ -15,7 +15,7 @@ from gateway.config import Timeouts
 from gateway.types import GatewayId
 
 from . import rows
-from .events import Bus, Event, GatewayChanged
+from .events import Bus, Event, GatewayChanged, What
 from .gateways import settings
 from .links import Links, hash_token
 from .model import Gateway
@@ -63,7 +63,7 @@ class Keeper:
 
     def heard(self, event: Event) -> None:
         """A gateway was made or marked: do not wait for the next look."""
-        if isinstance(event, GatewayChanged):
+        if isinstance(event, GatewayChanged) and event.what is What.ORDERS:
             self._work.set()
 
     async def run(self) -> None:
@@ -114,7 +114,7 @@ class Keeper:
         self._tries[gateway.id] = _Try(now, self._pause(last, now))
         _log.info("gateway started", gateway=gateway.id, again=last is not None)
         await self._processes.spawn(folder)
-        self._bus.publish(GatewayChanged(gateway.id))
+        self._bus.publish(GatewayChanged(gateway.id, What.NEWS))
 
     def _pause(self, last: _Try | None, now: int) -> float:
         if last is None or now - last.at > self._policy.steady * 1000:
@@ -144,7 +144,7 @@ class Keeper:
         self._links.forget(gateway.id)
         self._tries.pop(gateway.id, None)
         _log.info("gateway destroyed", gateway=gateway.id)
-        self._bus.publish(GatewayChanged(gateway.id, gone=True))
+        self._bus.publish(GatewayChanged(gateway.id, What.GONE))
 
     async def stop_all(self) -> None:
         """End every gateway's process; `run` must not run. They start again with the next OpCenter."""

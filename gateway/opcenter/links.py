@@ -21,7 +21,7 @@ from gateway.errors import Code, Refusal
 from gateway.types import Activity, GateReport, GatewayId, JobId, Snapshot
 
 from . import rows
-from .events import Event, GatewayChanged, JobChanged
+from .events import Event, GatewayChanged, JobChanged, What
 from .groups import all_groups
 from .model import Gateway
 from .policy import Policy
@@ -94,7 +94,7 @@ class Links:
         match event:
             case JobChanged(job):
                 self._jobs.add(job.id)
-            case GatewayChanged(gateway, gone=False):
+            case GatewayChanged(gateway, what=What.ORDERS):
                 self._gateways.add(gateway)
             case _:
                 return
@@ -135,11 +135,10 @@ class Links:
             if saved is None:
                 return
             leases = await rows.leases_of(connection, gateway=gateway)
-            jobs = {one: await rows.get_job(connection, one) for one in {lease.job for lease in leases}}
+            jobs = await rows.get_jobs(connection, (lease.job for lease in leases))
             groups = await all_groups(connection)
             rules = rules_of(saved.security_groups, groups)
-            known = {one: job for one, job in jobs.items() if job is not None}
-            draft = build(replace(saved, version=saved.version + 1), leases, known, rules, self._clock())
+            draft = build(replace(saved, version=saved.version + 1), leases, jobs, rules, self._clock())
             if peer.snapshot is not None and same(peer.snapshot, draft):
                 return
             await rows.put_gateway(connection, replace(saved, version=draft.version))
@@ -177,7 +176,7 @@ class Links:
             sender.cancel()
             if peer.socket is socket:
                 peer.socket, peer.acked = None, None
-            self._tell(GatewayChanged(gateway.id))
+            self._tell(GatewayChanged(gateway.id, What.NEWS))
             self._wake(peer)
         return socket
 
@@ -208,7 +207,7 @@ class Links:
         match doc["type"]:
             case "ack":
                 peer.acked = int(doc["version"])
-                self._tell(GatewayChanged(gateway))
+                self._tell(GatewayChanged(gateway, What.NEWS))
             case "report":
                 for one in doc["reports"]:
                     report = GateReport(**one)
@@ -218,13 +217,13 @@ class Links:
                 for one in doc["activity"]:
                     activity = Activity(**{**one, "clients": tuple(one.get("clients", ()))})
                     peer.activity[(activity.job, activity.port)] = activity
-                self._tell(GatewayChanged(gateway))
+                self._tell(GatewayChanged(gateway, What.NEWS))
             case "lost":
                 self.look_at(JobId(str(doc["job"])))
             case "trouble":
                 peer.trouble[int(doc["port"])] = str(doc["sentence"])[:500]
                 _log.warning("gateway has trouble", gateway=gateway, port=doc["port"], sentence=doc["sentence"])
-                self._tell(GatewayChanged(gateway))
+                self._tell(GatewayChanged(gateway, What.NEWS))
             case unknown:
                 raise ValueError(f"type {unknown!r}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -37,6 +38,13 @@ async def get_job(connection: AsyncConnection, job: JobId) -> Job | None:
     """The job, or None when there is none of this id."""
     row = (await connection.execute(sa.select(jobs.c.doc).where(jobs.c.id == job))).first()
     return None if row is None else job_from_json(json.loads(row[0]))
+
+
+async def get_jobs(connection: AsyncConnection, ids: Iterable[JobId]) -> dict[JobId, Job]:
+    """Those of these jobs that there are."""
+    query = sa.select(jobs.c.doc).where(jobs.c.id.in_(sorted(set(ids))))
+    found = [job_from_json(json.loads(row[0])) for row in await connection.execute(query)]
+    return {job.id: job for job in found}
 
 
 async def list_jobs(connection: AsyncConnection, owner: str | None, limit: int) -> list[Job]:

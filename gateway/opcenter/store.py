@@ -58,7 +58,8 @@ class Store:
         """Connect and migrate. `home` names the only OpCenter that may use this database. Raises Refusal."""
         parsed = async_url(url)
         try:
-            engine = create_async_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+            ping = parsed.get_backend_name() != "sqlite"
+            engine = create_async_engine(parsed, pool_pre_ping=ping, hide_parameters=True)  # they hold secrets
         except (sa.exc.ArgumentError, ImportError) as error:
             sentence = f"The driver for {parsed.drivername} is missing: pip install floatgate[postgresql]"
             raise Refusal(Code.UNAVAILABLE, sentence) from error

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from gateway.client import OpCenterClient
-from gateway.engines.base import ImageState, PlacementId
+from gateway.engines.base import ImageState, PlacementId, Program
 from gateway.engines.fake import Fail, Hang, Linger, Lost
 from gateway.errors import Code, Refusal
 
@@ -285,3 +286,24 @@ async def test_two_verbs_at_once_one_wins(world: World) -> None:
         migrate(world, job), world.api.post(f"/jobs/{job['id']}/suspend"), return_exceptions=True
     )
     assert len([one for one in results if isinstance(one, Refusal)]) == 1
+
+
+async def test_what_runs_for_nobody_is_stopped(world: World) -> None:
+    """A restore that was given up, came to life all the same, and could not be stopped at once."""
+    world.times = replace(world.times, restore=0.2)
+    await world.restart()
+    world.engine.script("restore", Linger())
+    world.engine.script("stop", Fail("The host does not answer."))
+    job = await world.running()
+    await migrate(world, job)
+    assert (await world.until(job, "Executing"))["moves"] == 1
+    await world.eventually(lambda: world.engine.known() == [PlacementId(f"{job['id']}-3")])
+
+
+async def test_what_is_not_ours_is_left_alone(world: World, tmp_path: Path) -> None:
+    files = {"stdout": tmp_path / "out", "stderr": tmp_path / "err"}
+    await world.engine.start(PlacementId("somebody-1"), Program(("x",), {}, tmp_path, **files))
+    job = await world.running()
+    await migrate(world, job)
+    await world.until(job, "Executing")
+    assert PlacementId("somebody-1") in world.engine.known()
