@@ -31,7 +31,7 @@ def main() -> int:
     try:
         with stage(cores) as set_up:
             if args.profile:
-                print(_profiled(set_up, args.profile, measures))
+                print(_profiled(set_up, args.profile, [one for one in measures if not one.apart]))
                 return 0
             rounds = args.rounds or (1 if args.quick else 3)
             results = run(set_up, _wanted(args.peers), measures, rounds, QUICK if args.quick else None)

@@ -25,6 +25,7 @@ class Sample:
 
     values: Mapping[str, float] = field(default_factory=dict)
     bad: int = 0
+    why: str = ""  # the first of the bad ones, where the load program says it
 
 
 def spent(proxy: Proxy) -> float:
@@ -65,7 +66,7 @@ def transfers(verb: str, path: str, size: int, connections: int = 2) -> Take:
         said, cpu = run_c(stage, proxy, "http", verb, base + path, connections, size, seconds)
         done = said["requests"]
         values = {"mb_s": done * size / said["us"], "cpu_ms": cpu / done * 1e3} if done else {}
-        return Sample(values, said["bad"])
+        return Sample(values, said["bad"], said["why"])
 
     return take
 
@@ -76,7 +77,7 @@ def latency(path: str) -> Take:
     def take(stage: Stage, peer: Peer, seconds: float) -> Sample:
         proxy = stage.proxies[peer.name]
         said, _ = run_c(stage, proxy, "http", "get", proxy.documents + path, 1, DOCUMENTS[path], seconds)
-        return Sample({"p50_us": said["p50"] / 1e3, "p99_us": said["p99"] / 1e3}, said["bad"])
+        return Sample({"p50_us": said["p50"] / 1e3, "p99_us": said["p99"] / 1e3}, said["bad"], said["why"])
 
     return take
 

@@ -19,7 +19,7 @@ PROXIES = ("floatgate", "nginx", "haproxy", "caddy", "configurable-http-proxy", 
 class Measure:
     """`take(stage, peer, seconds)` gives one sample, `seconds` long.
 
-    `peers`: whom it is about, None for all; `rounds`: as many at most.
+    `peers`: whom it is about, None for all; `rounds`: as many at most; `apart`: it starts a proxy of its own.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Measure:
     seconds: float = 3.0
     peers: tuple[str, ...] | None = None
     rounds: int = 99
+    apart: bool = False
 
     def concerns(self, peer: Peer) -> bool:
         """Whether this proxy takes part."""
@@ -37,13 +38,13 @@ class Measure:
 MEASURES = [
     Measure("small", "1 KiB, 32 connections, keep-alive", load.requests("/1k")),
     Measure("hundred", "100 KiB, 32 connections, keep-alive", load.requests("/100k"), 2.0),
-    Measure("down", "100 MiB down, 2 connections", load.transfers("get", "/100m", 100 * MIB)),
-    Measure("up", "100 MiB up, 2 connections", load.transfers("put", "/up", 100 * MIB)),
+    Measure("down", "100 MiB down, 2 connections", load.transfers("get", "/100m", 100 * MIB), 2.0),
+    Measure("up", "100 MiB up, 2 connections", load.transfers("put", "/up", 100 * MIB), 2.0),
     Measure("latency", "1 KiB, one connection", load.latency("/1k"), 2.0),
-    Measure("ws64", "WebSocket echo of 64 B, 16 connections", load.echoes(64, 16)),
-    Measure("ws64k", "WebSocket echo of 64 KiB, 4 connections", load.echoes(64 * KIB, 4)),
-    Measure("idle", "1,000 idle WebSockets", idle.memory(1000), 0.0, PROXIES, rounds=1),
+    Measure("ws64", "WebSocket echo of 64 B, 16 connections", load.echoes(64, 16), 2.0),
+    Measure("ws64k", "WebSocket echo of 64 KiB, 4 connections", load.echoes(64 * KIB, 4), 2.0),
+    Measure("idle", "1,000 idle WebSockets", idle.memory(1000), 0.0, PROXIES, rounds=1, apart=True),
     Measure("page", "30 KiB HTML page, plain and with a script tag", injection.pages, 3.0, ("floatgate", "nginx")),
-    Measure("release", "1,000 held requests after a move", hold.release(1000), 0.0, OURS),
-    Measure("workers", "1 KiB on two ports, one and two workers", workers.scaling, 3.0, OURS),
+    Measure("release", "1,000 held requests after a move", hold.release(1000), 0.0, OURS, apart=True),
+    Measure("workers", "1 KiB on two ports, one and two workers", workers.scaling, 3.0, OURS, apart=True),
 ]

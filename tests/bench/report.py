@@ -66,7 +66,7 @@ def markdown(results: Results, how: str) -> str:
 
 def targets(results: Results) -> str:
     """What should be reached and what was."""
-    return table(["target", "bound", "reached", ""], (one.row(results) for one in TARGETS))
+    return table(["target", "bound", "reached", "", "by CPU time"], (one.row(results) for one in TARGETS))
 
 
 def write(text: str, page: Path = PAGE) -> None:
@@ -141,7 +141,5 @@ def _table_of(
 def _trouble(results: Results) -> str:
     lines = [f"- {peer} is missing: {why}" for peer, why in results.missing.items()]
     for measure, cells in results.cells.items():
-        for peer, cell in cells.items():
-            lines += [f"- {measure}, {peer}: {cell.bad:,} wrong or lost answers"] if cell.bad else []
-            lines += [f"- {measure}, {peer}: {cell.trouble}"] if cell.trouble else []
+        lines += [f"- {measure}, {peer}: {cell.wrong()}" for peer, cell in cells.items() if cell.wrong()]
     return "### Missing, and wrong answers\n\n" + ("\n".join(lines) or "- None.")

@@ -32,6 +32,13 @@ class Cell:
         """Answers that were not what they should be."""
         return sum(one.bad for one in self.samples)
 
+    def wrong(self) -> str:
+        """How many these were, and how the first was, in words; nothing when all was right."""
+        if not self.bad:
+            return self.trouble
+        reasons = [one.why for one in self.samples if one.why] + [self.trouble]
+        return "; ".join([f"{self.bad:,} wrong or lost answers", *filter(None, reasons[:1])])
+
 
 @dataclass
 class Results:
@@ -62,8 +69,7 @@ def _figures(cell: Cell) -> str:
     names = cell.samples[0].values if cell.samples else {}
     known = ((name, cell.median(name)) for name in names)
     parts = [f"{name} {value:,.2f}" for name, value in known if value is not None]
-    parts += [f"BAD {cell.bad}"] if cell.bad else []
-    return ", ".join(parts + ([cell.trouble] if cell.trouble else []))
+    return ", ".join([*parts, cell.wrong().upper() if cell.bad else cell.trouble]).removesuffix(", ")
 
 
 def run(stage: Stage, peers: list[Peer], measures: list[Measure], rounds: int, seconds: float | None) -> Results:

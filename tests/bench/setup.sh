@@ -5,11 +5,11 @@
 set -u
 
 BENCH_HOME=${FLOATGATE_BENCH_HOME:-$PWD/build/bench}
-BENCH_PYTHON=${PYTHON:-.venv/bin/python}
+BENCH_PYTHON=.venv/bin/python
 CHP='configurable-http-proxy@5'
 JUPYTER='jupyter-server-proxy>=4.4'
 PROFILER='py-spy>=0.4'
-[ -x "$BENCH_PYTHON" ] || BENCH_PYTHON=python3
+[ -x "$BENCH_PYTHON" ] || BENCH_PYTHON=${PYTHON:-python3}
 PATH=$PATH:/usr/sbin:/sbin
 
 tell() { printf '%s\n' "$*"; }

@@ -15,10 +15,18 @@ static int port, upload;
 static uint64_t size, begin, length_ns, samples[KEPT];
 static uint64_t requests, bad, kept;
 
+static char why[128];    /* the first transfer that failed, and how */
+
+static int lost(const char *when, uint64_t left) {
+    if (!*why) snprintf(why, sizeof why, "%s, %llu bytes before its end: %s", when, (unsigned long long)left,
+                        errno ? strerror(errno) : "closed by the proxy");
+    return -1;
+}
+
 static int discard(int fd, uint64_t left) {
     while (left) {      /* MSG_TRUNC: the kernel drops the bytes without copying them (tcp(7)) */
         ssize_t got = recv(fd, NULL, left < CHUNK * 4 ? left : CHUNK * 4, MSG_TRUNC);
-        if (got <= 0) return -1;
+        if (got <= 0) return lost("the answer was cut", left);
         left -= got;
     }
     return 0;
@@ -27,18 +35,19 @@ static int discard(int fd, uint64_t left) {
 static int send_body(int fd) {
     static char zeros[CHUNK];
     for (uint64_t left = size; left; left -= left < CHUNK ? left : CHUNK)
-        if (send_all(fd, zeros, left < CHUNK ? left : CHUNK)) return -1;
+        if (send_all(fd, zeros, left < CHUNK ? left : CHUNK)) return lost("the body was not taken", left);
     return 0;
 }
 
-/* 0: right; 1: a wrong answer; -1: the connection is of no more use. */
+/* 0: right; 1: a wrong answer; -1: the connection is of no more use. A recv of 0 leaves errno as it was, so it is cleared. */
 static int transfer(int fd, const char *head, size_t length) {
     char in[HEAD], *field;
     size_t have, start;
-    if (send_all(fd, head, length) || (upload && send_body(fd))) return -1;
-    if (!(start = read_head(fd, in, sizeof in, &have))) return -1;
+    errno = 0;
+    if (send_all(fd, head, length) || (upload && send_body(fd))) return lost("the request was not taken", 0);
+    if (!(start = read_head(fd, in, sizeof in, &have))) return lost("there was no answer", 0);
     int right = !strncmp(in + 9, "200", 3);
-    if (!(field = strcasestr(in, "\r\ncontent-length:")) || field > in + start) return -1;
+    if (!(field = strcasestr(in, "\r\ncontent-length:")) || field > in + start) return lost("there was no length", 0);
     uint64_t expected = strtoull(field + 17, NULL, 10), here = have - start;
     if (here > expected) return -1;
     if (!upload) {
@@ -61,15 +70,15 @@ static void *connection(void *unused) {
                         : snprintf(head, sizeof head,
                                    "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n",
                                    path, port);
-    int fd = -1, lost = 0;
-    while (now_ns() - begin < length_ns && lost < 5) {
-        if (fd < 0 && (fd = dial(port)) < 0) { lost++; __atomic_add_fetch(&bad, 1, __ATOMIC_RELAXED); continue; }
+    int fd = -1, failed = 0;
+    while (now_ns() - begin < length_ns && failed < 5) {
+        if (fd < 0 && (fd = dial(port)) < 0) { failed++; __atomic_add_fetch(&bad, 1, __ATOMIC_RELAXED); continue; }
         uint64_t from = now_ns();
         int wrong = transfer(fd, head, length);
         uint64_t slot = __atomic_fetch_add(&kept, 1, __ATOMIC_RELAXED);
         if (slot < KEPT) samples[slot] = now_ns() - from;
         __atomic_add_fetch(wrong ? &bad : &requests, 1, __ATOMIC_RELAXED);
-        if (wrong < 0) { close(fd); fd = -1; lost++; }
+        if (wrong < 0) { close(fd); fd = -1; failed++; }
     }
     return unused;
 }
@@ -93,8 +102,8 @@ int main(int argc, char **argv) {
     for (int i = 0; i < count; i++) pthread_join(threads[i], NULL);
     uint64_t us = (now_ns() - begin) / 1000, n = kept < KEPT ? kept : KEPT;
     qsort(samples, n, sizeof *samples, by_size);
-    printf("{\"requests\": %llu, \"us\": %llu, \"bad\": %llu, \"p50\": %llu, \"p99\": %llu}\n",
+    printf("{\"requests\": %llu, \"us\": %llu, \"bad\": %llu, \"p50\": %llu, \"p99\": %llu, \"why\": \"%s\"}\n",
            (unsigned long long)requests, (unsigned long long)us, (unsigned long long)bad,
-           (unsigned long long)(n ? samples[n / 2] : 0), (unsigned long long)(n ? samples[n * 99 / 100] : 0));
+           (unsigned long long)(n ? samples[n / 2] : 0), (unsigned long long)(n ? samples[n * 99 / 100] : 0), why);
     return 0;
 }
