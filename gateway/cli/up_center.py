@@ -14,27 +14,12 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
-from gateway.engines.base import Engine
-from gateway.errors import Code, Refusal
-from gateway.opcenter.center import Center as Parts
 from gateway.opcenter.log import log_to
 from gateway.opcenter.server import OpCenter
-from gateway.opcenter.store import Store
-from gateway.opcenter.users import ADMIN, Users, Who
 
 T = TypeVar("T")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SHOWN_BEFORE = "as shown at the first start; float user passwd changes it"
-
-
-class _OpCenter(OpCenter):
-    """Keeps hold of the users: who runs the OpCenter needs no password for it, also after the first start."""
-
-    users: Users
-
-    def _assemble(self, store: Store, users: Users, engine: Engine) -> Parts:
-        self.users = users
-        return super()._assemble(store, users, engine)
 
 
 class Center:
@@ -42,7 +27,7 @@ class Center:
 
     def __init__(self, home: Path, port: int) -> None:
         self._home = home
-        self._opcenter = _OpCenter(home, port=port, database_url=os.environ.get("FLOATGATE_DATABASE_URL"))
+        self._opcenter = OpCenter(home, port=port, database_url=os.environ.get("FLOATGATE_DATABASE_URL"))
         self._first_password: str | None = None
         self.address = ""
 
@@ -65,13 +50,7 @@ class Center:
 
     async def token(self) -> str:
         """A fresh login as an admin. Raises Refusal."""
-        users = self._opcenter.users
-        admins = [one for one in await users.list() if one["role"] == "admin"]
-        if not admins:
-            raise Refusal(Code.FORBIDDEN, "There is no admin in this OpCenter: nobody can use it")
-        one = max(admins, key=lambda one: one["username"] == ADMIN)
-        token, _ = await users._begin(Who(str(one["username"]), "admin", int(one["id"])))
-        return token
+        return await self._opcenter.admin_token()
 
     async def guarded(self, work: Coroutine[Any, Any, T]) -> T:
         """The work's result; raises what a loop of the OpCenter fails with meanwhile."""
