@@ -131,6 +131,7 @@ GONE = [
     ),
     (b"a=; Path=/x; Domain=y", M + b"a=; Path=/x; Max-Age=0"),
     (b"a=", M + b"a=; Max-Age=0"),
+    (b"a= ; Path=/", M + b"a= ; Path=/; Max-Age=0"),
     (b"a=deleted; Max-Age=0", M + b"a=deleted; Max-Age=0; Max-Age=0"),
     (b"a=deleted; max-age = -1; Secure", M + b"a=deleted; max-age = -1; Secure; Max-Age=0"),
     (b"__Host-a=; Path=/; Secure", b"__Host-" + M + b"a=; Path=/; Secure; Max-Age=0"),

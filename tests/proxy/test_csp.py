@@ -155,7 +155,8 @@ def test_sources_are_compared_by_the_rules_of_the_scheme() -> None:
             b"",
         )
     plain = {"loader": "http://gw.example/.gw/l.js"}
-    assert policy(b"script-src gw.example", **plain) == (b"script-src gw.example", b"")
+    for covers in (b"script-src gw.example", b"script-src gw.example:80"):
+        assert policy(covers, **plain) == (covers, b"")
     assert policy(b"script-src https:", **plain)[0].endswith(b"https: http://gw.example/.gw/l.js")
 
 

@@ -182,16 +182,20 @@ def test_no_more_is_kept_than_the_limit() -> None:
     assert not injector.injected
 
 
-@pytest.mark.parametrize("tag", [b"<script>\xe9</script>", b"<script>" + b"x" * inject.MAX_TAG])
+@pytest.mark.parametrize("tag", [b"<script>\xe9</script>", b"x" * 257])
 def test_a_tag_is_short_ascii(tag: bytes) -> None:
     with pytest.raises(ValueError, match="short ASCII"):
         Injector(tag, LIMIT)
 
 
+def test_a_tag_of_the_longest_nonce_is_short_enough_and_no_longer_one_is_taken() -> None:
+    Injector(b"x" * 256, LIMIT)
+    Injector(inject.script_tag(b"/.gw/l.0123456789abcdef.js", b"n" * 128 + b"=="), LIMIT)
+
+
 def test_the_tag_blocks_and_carries_a_nonce() -> None:
     assert inject.script_tag(b"/.gw/l.1f.js") == b'<script src="/.gw/l.1f.js"></script>'
     assert inject.script_tag(b"/.gw/l.js", b"a+/=") == b'<script src="/.gw/l.js" nonce="a+/="></script>'
-    Injector(inject.script_tag(b"/.gw/l.0123456789abcdef.js", b"n" * 128 + b"=="), LIMIT)
 
 
 # When: requests

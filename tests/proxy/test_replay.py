@@ -89,6 +89,7 @@ def test_a_post_with_a_key_is_idempotent_unless_the_table_knows_better(name: byt
     assert judge(attempt(b"POST", headers=keyed), GENERIC) is RESEND
     assert judge(attempt(b"POST", headers=((b"X-Key", b"1"),)), GENERIC) is ERROR
     assert judge(attempt(b"POST", b"/api/kernels", headers=keyed), JUPYTER) is ERROR
+    assert judge(attempt(b"POST", b"/rpc/execute_code", headers=keyed), RSTUDIO) is ERROR
 
 
 @pytest.mark.parametrize("table", [JUPYTER, RSTUDIO])
