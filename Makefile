@@ -21,7 +21,7 @@ check:
 	@. .ci/env.sh; environment test jupyter,criu,test,check; check
 
 bench:
-	@. .ci/env.sh; environment test jupyter,criu,test,check; sh tests/bench/setup.sh; bench --write $(ARGS)
+	@. .ci/env.sh; environment test jupyter,criu,test,check; bench --write $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -61,7 +61,8 @@ def _tables(stacks: str) -> str:
         for frame in set(frames):
             within[frame] += int(count)
     total = max(own.total(), 1)
-    return "\n\n".join([_table("In the function itself", own, total), _table("In it and below", within, total)])
+    hint = "epoll_pwait is waiting, mostly: the rest is where the time goes."
+    return "\n\n".join([hint, _table("In the function itself", own, total), _table("In it and below", within, total)])
 
 
 def _short(frame: str) -> str:
