@@ -98,6 +98,8 @@ class Limits:
     """Bytes of a request target; more is 414."""
     connections_per_listener: int = 4096
     """Browser connections of one port; one more is closed at once."""
+    connections_per_client: int = 1024
+    """Browser connections of one IP to one port; one more is closed at once. A class may sit behind one address."""
     idle_upstream: int = 32
     """Idle connections kept to one job."""
     inject_scan: int = 64 << 10

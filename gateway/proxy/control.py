@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from widget.desk import Desk
 from widget.server import build_app
+
+from .guard import Guard
+
+
+class _Connection(RequestHandler):
+    """A browser's connection to the control port; the security groups hold here too."""
+
+    __slots__ = ("_guard", "_port")
+
+    def __init__(self, manager: web.Server, loop: asyncio.AbstractEventLoop, guard: Guard, port: int) -> None:
+        super().__init__(manager, loop=loop, access_log=None)  # type: ignore[arg-type]  # None switches it off
+        self._guard, self._port = guard, port
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        if not self._guard.allows(peer[0] if peer else "", self._port):
+            self.force_close()
 
 
 class ControlPort:
     """Serves on one address; another address closes the first."""
 
     def __init__(self, desk: Desk, home: Path) -> None:
+        self.guard = Guard()
         self._desk, self._home = desk, home
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
         self._at: tuple[str, int] | None = None
 
     async def serve(self, bind: str, port: int) -> None:
@@ -23,14 +45,20 @@ class ControlPort:
         if self._at == (bind, port):
             return
         await self.close()
-        runner = web.AppRunner(build_app(self._desk, home=self._home), access_log=None, shutdown_timeout=1)
+        loop = asyncio.get_running_loop()
+        self._runner = runner = web.AppRunner(build_app(self._desk, home=self._home), shutdown_timeout=1)
         await runner.setup()
-        self._runner = runner
-        await web.TCPSite(runner, bind, port).start()
+        manager = runner.server
+        assert manager is not None
+        self._server = await loop.create_server(
+            lambda: _Connection(manager, loop, self.guard, port), bind, port, reuse_address=True
+        )
         self._at = (bind, port)
 
     async def close(self) -> None:
         """Stop serving. Idempotent."""
+        if self._server is not None:
+            self._server.close()
         if self._runner is not None:
             await self._runner.cleanup()
-        self._runner, self._at = None, None
+        self._runner, self._server, self._at = None, None, None

@@ -133,6 +133,7 @@ class Group:
         return True
 
     async def _open_control(self, snapshot: Snapshot) -> None:
+        self._control.guard.set(snapshot.rules)
         try:
             await self._control.serve(snapshot.bind, snapshot.control_port)
         except OSError as error:

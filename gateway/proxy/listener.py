@@ -7,8 +7,8 @@ on connections, a deadline for a whole request head however slowly it drips, and
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
@@ -18,8 +18,8 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import Outcome
-from gateway.types import Rule
 
+from .guard import Guard
 from .reply import refusal_without_request
 from .straight import Straight
 
@@ -34,26 +34,6 @@ _ESTABLISHED = 1  # tcp_info.tcpi_state, include/net/tcp_states.h
 _AT_ONCE = 0.01  # seconds: aiohttp takes 0 for `however long it takes`
 
 Handler = Callable[["BaseRequest"], Awaitable[web.StreamResponse]]
-
-
-class Guard:
-    """Who may connect: the rules of the gateway's security groups, replaced whole at each change."""
-
-    def __init__(self) -> None:
-        self._rules: list[tuple[int, int, ipaddress.IPv4Network | ipaddress.IPv6Network]] = []
-
-    def set(self, rules: tuple[Rule, ...]) -> None:
-        """New rules; they hold for connections accepted from now on."""
-        self._rules = [
-            (rule.port_min, rule.port_max, ipaddress.ip_network(rule.source, strict=False)) for rule in rules
-        ]
-
-    def allows(self, client: str, port: int) -> bool:
-        """Whether a rule lets this IP connect to this port."""
-        address = ipaddress.ip_address(client.partition("%")[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return any(low <= port <= high and address in network for low, high, network in self._rules)
 
 
 class BrowserConnection(RequestHandler):
@@ -238,11 +218,12 @@ class Listener:
         self._manager = web.Server(handler, handler_cancellation=True, access_log=None)
         self._server: asyncio.Server | None = None
         self._connections: set[BrowserConnection] = set()
+        self._of_client: Counter[str] = Counter()
 
     @property
     def clients(self) -> set[str]:
-        """IPs of the browsers that are connected now; WebSockets are counted by their gate."""
-        return {one.client for one in self._connections}
+        """IPs of the browsers that are connected now."""
+        return set(self._of_client)
 
     async def open(self, sock: socket.socket) -> None:
         """Accept on a socket that listens already."""
@@ -258,13 +239,19 @@ class Listener:
 
     def admit(self, connection: BrowserConnection) -> bool:
         """Whether it may stay."""
-        if len(self._connections) >= self.limits.connections_per_listener:
+        client, limits = connection.client, self.limits
+        if len(self._connections) >= limits.connections_per_listener:
             return False
-        if not connection.client or not self._guard.allows(connection.client, self.port):
+        if self._of_client[client] >= limits.connections_per_client or not self._guard.allows(client, self.port):
             return False
         self._connections.add(connection)
+        self._of_client[client] += 1
         return True
 
     def gone(self, connection: BrowserConnection) -> None:
         """It is closed, or a relay's."""
-        self._connections.discard(connection)
+        if connection in self._connections:
+            self._connections.discard(connection)
+            self._of_client[connection.client] -= 1
+            if not self._of_client[connection.client]:
+                del self._of_client[connection.client]

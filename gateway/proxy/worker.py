@@ -30,7 +30,8 @@ from .channel import Channel, Message
 from .door import Door
 from .exchange import Exchange
 from .gate import Gate
-from .listener import Guard, Listener
+from .guard import Guard
+from .listener import Listener
 from .logs import set_up_logs
 
 log = structlog.get_logger()

@@ -16,7 +16,8 @@ from gateway.proxy.accesslog import AccessLog
 from gateway.proxy.door import Door
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.gate import Gate
-from gateway.proxy.listener import Guard, Listener
+from gateway.proxy.guard import Guard
+from gateway.proxy.listener import Listener
 from gateway.types import GateReport, GateState, JobId, JobStatus, Rule, WebSocketPolicy
 from gateway.types import Listener as Doc
 from tests.peers import Conversation, connect, eventually

@@ -221,6 +221,26 @@ async def test_a_killed_parent_leaves_its_ports_to_its_successor(tmp_path: Path)
                     assert await second.wait() == 2, "a folder is served once"
 
 
+async def test_security_groups_hold_on_every_port_also_the_widgets(tmp_path: Path) -> None:
+    port, control = free_ports(2)
+    async with opcenter() as center, group(tmp_path, center.url):
+        await eventually(lambda: bool(center.sockets), "dialled")
+        only_there = replace(snapshot(5, [port], control), rules=(Rule(port, port, "127.0.0.0/8"),))
+        await center.publish(only_there)
+        await center.acked(5)
+        client = await connect("127.0.0.1", control)
+        await client.say(b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await client.head()
+        await client.close()
+        await center.publish(replace(only_there, version=6, rules=(Rule(1, 65535, "127.0.0.0/8"),)))
+        await center.acked(6)
+        client = await connect("127.0.0.1", control)
+        await client.say(b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert (await client.head()).startswith(b"HTTP/1.1 ")
+        await client.close()
+
+
 async def test_a_port_that_is_taken_is_said_and_the_others_open(tmp_path: Path) -> None:
     free, control = free_ports(2)
     with socket.create_server(("127.0.0.1", 0)) as taken:
