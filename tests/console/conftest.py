@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from inspect import iscoroutinefunction
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ __all__ = ["browser", "quiet"]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One event loop for all, the browser's."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and iscoroutinefunction(getattr(item, "obj", None)):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
             # A log that is followed asks the database again and again; cancelled at the OpCenter's end it may leave
             # a connection to the garbage collector, which then warns in whatever test is running.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator
+from inspect import iscoroutinefunction
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One event loop, since a browser lives in the loop that it was started in, and a start costs a second."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and iscoroutinefunction(getattr(item, "obj", None)):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
