@@ -12,6 +12,7 @@ from widget.desk import Desk
 from widget.server import build_app
 
 from .guard import Guard
+from .metrics import Metrics
 
 
 class _Connection(RequestHandler):
@@ -35,6 +36,7 @@ class ControlPort:
 
     def __init__(self, desk: Desk, home: Path) -> None:
         self.guard = Guard()
+        self.metrics = Metrics()
         self._desk, self._home = desk, home
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
@@ -46,7 +48,9 @@ class ControlPort:
             return
         await self.close()
         loop = asyncio.get_running_loop()
-        self._runner = runner = web.AppRunner(build_app(self._desk, home=self._home), shutdown_timeout=1)
+        app = build_app(self._desk, home=self._home)
+        app.router.add_get("/metrics", self.metrics.answer)
+        self._runner = runner = web.AppRunner(app, shutdown_timeout=1)
         await runner.setup()
         manager = runner.server
         assert manager is not None

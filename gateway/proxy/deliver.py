@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
+
+import structlog
 
 from gateway.config import Limits
 from widget.assets import loader
@@ -14,6 +17,8 @@ from .upstream import Answer, BadAnswer, Connection, Framing, Lost
 
 if TYPE_CHECKING:
     from .exchange import Exchange
+
+log = structlog.get_logger()
 
 
 class Delivery:
@@ -39,7 +44,10 @@ class Delivery:
 
     def _as_it_is(self) -> None:
         exchange, answer = self._exchange, self._answer
-        if exchange.navigation and answer.status == 304:
+        if exchange.navigation and answer.status == 304:  # its lines replace the stored ones (RFC 9111 §4.3.4)
+            amended = self._amended()
+            if isinstance(amended, csp.Amended) and not amended.nonce:
+                self._lines = amended.headers
             self._lines = inject.response_edits(self._lines, exchange.form)
         elif exchange.navigation:
             self._lines = inject.varies(self._lines)
@@ -77,18 +85,24 @@ class Delivery:
             return None
         if not inject.may_inject_response(answer.status, answer.headers):
             return None
+        amended = self._amended()
+        if isinstance(amended, csp.DoNotInject):
+            log.debug("not injected", job=exchange.gate.listener.job, why=amended.why)
+            return None
+        self._lines = inject.response_edits(amended.headers, exchange.form)
+        return amended.nonce
+
+    def _amended(self) -> csp.Amended | csp.DoNotInject:
+        exchange = self._exchange
         host = exchange.host.decode("latin-1")
         name = host[: host.index("]") + 1] if host.startswith("[") else host.rsplit(":", 1)[0]
-        amended = csp.amend(
+        return csp.amend(
             self._lines,
             loader_url=f"http://{host}{self._loader_path().decode()}",
             control_origin=f"http://{name}:{exchange.door.control_port}",
             app_origin=f"http://{host}",
+            fresh_nonce=secrets.token_urlsafe(16).encode(),
         )
-        if isinstance(amended, csp.DoNotInject):
-            return None
-        self._lines = inject.response_edits(amended.headers, exchange.form)
-        return amended.nonce or b""
 
     def _loader_path(self) -> bytes:
         exchange = self._exchange

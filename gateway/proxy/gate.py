@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -101,6 +102,8 @@ class Gate:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._move: asyncio.Task[None] | None = None
+        self.counts: Counter[str] = Counter()
+        """For metrics.py: held, refused, moves, websockets_kept, websockets_lost."""
         self._waited = 0
         self._held_bytes = 0
         self._max_held_bytes = limits.held_bytes_per_job
@@ -215,6 +218,7 @@ class Gate:
         self._waited = self._hold.waiting
         self._hold.open()
         await self._release()
+        self.counts.update(moves=1, websockets_kept=kept, websockets_lost=lost)
         log.info("reopened", job=listener.job, generation=listener.generation, websockets=kept, lost=lost)
         self._reporter.report(
             GateReport(
@@ -302,6 +306,7 @@ class Gate:
             case No(why):
                 return Refused(_OUTCOME[why])
             case Wait(deadline, shed):
+                self.counts["held"] += 1
                 if shed is not None:
                     self._answer(shed, Refused(Outcome.HOLD_FULL))
                 return await self._stand_in_line(who, deadline, exchange)

@@ -23,7 +23,7 @@ from pathlib import Path
 import structlog
 
 from gateway.config import Config
-from gateway.types import GatewayId, Listener, Snapshot
+from gateway.types import Activity, GatewayId, Listener, Snapshot
 from widget.desk import Desk
 
 from .channel import Channel, Message
@@ -119,6 +119,7 @@ class Group:
                 continue
             self._tell(listener)
         await self._open_control(snapshot)
+        self._control.metrics.keep(snapshot.listeners)
         for worker in self._workers:
             worker.channel.send({"commit": snapshot.version})
 
@@ -211,6 +212,7 @@ class Group:
             case {"lost": lost}:
                 self._link.send({"type": "lost", **lost})
             case {"activity": activity}:
+                self._control.metrics.take(Activity(**activity))
                 self._link.send({"type": "activity", "activity": [activity]})
 
     def _ack(self) -> None:

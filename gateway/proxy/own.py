@@ -73,6 +73,7 @@ def _state(exchange: Exchange) -> bytes:
 async def refuse(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
     """A short answer for programs: JSON, since Jupyter's and RStudio's clients look for a message there."""
     listener = exchange.gate.listener
+    exchange.gate.counts["refused"] += 1
     getattr(log, outcome.level)("refused", job=listener.job, outcome=outcome.name, method=exchange.request.method)
     lines: RawHeaders = [*_JSON, (b"X-Floatgate-Outcome", outcome.name.encode())]
     if outcome.retry_after is not None:
@@ -83,6 +84,7 @@ async def refuse(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
 
 async def show_page(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
     """A page for a person."""
+    exchange.gate.counts["refused"] += 1
     host = exchange.host.decode("latin-1")
     name = host[: host.index("]") + 1] if host.startswith("[") else host.rsplit(":", 1)[0]
     made = page(exchange.gate.listener, outcome, scheme="http", host=name, control_port=exchange.door.control_port)

@@ -163,6 +163,7 @@ class Worker:
             requests=heard,
             websockets=len(port.gate.relays),
             waiting=port.gate.waiting,
+            extra=dict(port.gate.counts),
         )
 
 

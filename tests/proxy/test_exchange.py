@@ -433,3 +433,27 @@ async def test_held_bodies_have_a_budget_and_then_push_back() -> None:
         await asyncio.gather(sending, return_exceptions=True)
         client.reset()
         await eventually(lambda: gate.gate._held_bytes == 0, "a client that leaves frees its space")
+
+
+async def test_a_304_carries_the_amended_policy_and_our_own_etag() -> None:
+    """A browser stores the lines of a 304 in the place of those it has: an unamended policy would block the widget."""
+    policy = b"Content-Security-Policy: script-src 'self'; frame-src 'none'\r\n"
+
+    async def script(peer: Conversation) -> None:
+        while True:
+            head = await peer.head()
+            if field(head, b"if-none-match") == [b'"v1"']:
+                await peer.say(b'HTTP/1.1 304 Not Modified\r\nETag: "v1"\r\n%b\r\n' % policy)
+                continue
+            assert not field(head, b"if-none-match"), "a validator that is not of our form never reaches the job"
+            kind = b'Content-Type: text/html\r\nETag: "v1"\r\n' + policy
+            await peer.say(b"HTTP/1.1 200 OK\r\n%bContent-Length: 13\r\n\r\n<head></head>" % kind)
+
+    async with backend(script) as (_, host, port), gateway(host, port) as gate:
+        head, _ = await gate.ask(gate.get("/", NAVIGATION, 'If-None-Match: "v1"'))
+        (etag,) = field(head, b"etag")
+        first = field(head, b"content-security-policy")
+        assert b"http://127.0.0.1:10100" in first[0]
+        head, _ = await gate.ask(gate.get("/", NAVIGATION, f"If-None-Match: {etag.decode()}"))
+        assert head.startswith(b"HTTP/1.1 304") and field(head, b"etag") == [etag]
+        assert field(head, b"content-security-policy") == first

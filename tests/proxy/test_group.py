@@ -221,6 +221,24 @@ async def test_a_killed_parent_leaves_its_ports_to_its_successor(tmp_path: Path)
                     assert await second.wait() == 2, "a folder is served once"
 
 
+async def test_metrics_are_on_the_control_port(tmp_path: Path) -> None:
+    port, control = free_ports(2)
+    async with backend(ok) as (_, host, target), opcenter() as center, group(tmp_path, center.url):
+        await eventually(lambda: bool(center.sockets), "dialled")
+        where = {"gate": GateState.OPEN, "address": host, "target_port": target}
+        await center.publish(snapshot(5, [port], control, status=JobStatus.EXECUTING, **where))
+        await center.acked(5)
+        assert await ask(port) == b"ok"
+        await eventually(lambda: bool(center.of("activity")), "the news of it")
+        client = await connect("127.0.0.1", control)
+        await client.say(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        head, body = await client.answer()
+        await client.close()
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b'floatgate_requests_total{job="%b",port="%d"} 1.0' % (JOB.encode(), port) in body
+        assert b'floatgate_moves_total{job="%b",port="%d"} 1.0' % (JOB.encode(), port) in body
+
+
 async def test_security_groups_hold_on_every_port_also_the_widgets(tmp_path: Path) -> None:
     port, control = free_ports(2)
     async with opcenter() as center, group(tmp_path, center.url):
