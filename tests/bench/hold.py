@@ -61,7 +61,8 @@ async def _ask(port: int, number: int) -> _Answer:
     """Each asks for a target of its own: a gateway may answer the same question once."""
     try:
         async with asyncio.timeout(DEADLINE):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            own = (f"127.0.0.{2 + number % 8}", 0)  # a gateway bounds the connections of one address
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=own)
             head = f"GET /1k?{number} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
             writer.write(head.encode())
             answer = await reader.read()

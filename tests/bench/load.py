@@ -53,7 +53,7 @@ def ask(
     cpu = spent(proxy) - before
     count = said["requests"]
     short = count if said["bytes"] < size * count else 0
-    values = {"per_second": said["requests"] / said["us"] * 1e6, "cpu_us": cpu / max(count, 1) * 1e6}
+    values = {"per_second": said["requests"] / said["us"] * 1e6, "cpu_us": cpu / count * 1e6 if count else math.nan}
     return Sample(values, said["bad"] + said["lost"] + short)
 
 
@@ -88,8 +88,9 @@ def echoes(size: int, connections: int) -> Take:
     def take(stage: Stage, peer: Peer, seconds: float) -> Sample:
         proxy = stage.proxies[peer.name]
         said, cpu = run_c(stage, proxy, "ws", "echo", proxy.echo + "/ws", connections, size, seconds)
-        rate, count = said["requests"] / said["us"] * 1e6, max(said["requests"], 1)
-        values = {"per_second": rate, "mb_s": rate * size / 1e6, "cpu_us": cpu / count * 1e6}
+        rate, count = said["requests"] / said["us"] * 1e6, said["requests"]
+        cost = cpu / count * 1e6 if count else math.nan
+        values = {"per_second": rate, "mb_s": rate * size / 1e6, "cpu_us": cost}
         return Sample(values, said["bad"])
 
     return take

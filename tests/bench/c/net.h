@@ -17,10 +17,16 @@ static uint64_t now_ns(void) {
     return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
+/* Each from the next of eight addresses: a proxy may bound the connections of one. */
 static int dial(int port) {
+    static int count;
+    uint32_t turn = __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED) % 8;
+    struct sockaddr_in from = {AF_INET, 0, {htonl(INADDR_LOOPBACK + 1 + turn)}, {0}};
     int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in where = {AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in where = {AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {0}};
     struct timeval patience = {30, 0};
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (bind(fd, (void *)&from, sizeof from)) { close(fd); return -1; }
     if (connect(fd, (void *)&where, sizeof where)) { close(fd); return -1; }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
