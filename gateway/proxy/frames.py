@@ -102,6 +102,10 @@ class Scanner:
             if stop and not self._in_message:
                 data, rest = data[:at], data[at:]
                 break
+            skipped = self._skip_plain(data, at)
+            if skipped:
+                at = skipped
+                continue
             head = _read_head(data, at, self._masked, self._extended)
             if head is None:
                 break
@@ -121,6 +125,14 @@ class Scanner:
         if at > begin:
             pieces.append(Data(data if at - begin == len(data) else data[begin:at]))
         return pieces, rest
+
+    def _skip_plain(self, data: bytes, at: int) -> int:
+        """Where a whole, short, final data frame ends: what most frames are. 0 for any other, which `_cut` reads."""
+        if self._in_message or len(data) - at < 2 or not 0x81 <= data[at] <= 0x82:
+            return 0
+        size = data[at + 1] - (_MASKED if self._masked else 0)
+        end = at + size + (6 if self._masked else 2)
+        return end if 0 <= size <= _MAX_CONTROL_PAYLOAD and end <= len(data) else 0
 
     def _begin_frame(self, head: _Head) -> None:
         if (head.opcode is Opcode.CONTINUATION) != self._in_message:

@@ -59,7 +59,7 @@ class Relayed(Protocol):
 
     path: bytes
     parked_at: int
-    active_at: int
+    heard: int
 
     async def park(self) -> None:
         """Stop sending to the job, be sure that it read what was sent, and let go of it. Keep the browser."""

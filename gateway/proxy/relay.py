@@ -21,7 +21,6 @@ from __future__ import annotations
 import asyncio
 import enum
 import itertools
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -77,7 +76,7 @@ class Relay:
     ) -> None:
         self.path = path
         self.parked_at = 0  # grows from one parking to the next, over all relays
-        self.active_at = 0  # ms since the epoch of the browser's last bytes
+        self.heard = 0  # times that bytes came from the browser: its growth is activity
         self._gate, self._head, self._chosen, self._resume = gate, head, chosen, resume
         self._timeouts, self._limits = timeouts, limits
         self._state = _State.LIVE
@@ -268,8 +267,8 @@ class Relay:
             act(peer)
 
     def _from_browser(self, data: bytes) -> None:
-        self.active_at = int(time.time() * 1000)
-        if self._state in (_State.LIVE, _State.CLOSING):
+        self.heard += 1
+        if self._state is _State.LIVE or self._state is _State.CLOSING:
             for piece in self._up.feed(data):
                 self._to_job(piece)
         elif self._state is _State.PARKING and not self._settled.is_set():
@@ -287,7 +286,7 @@ class Relay:
     def _to_job(self, piece: Piece) -> None:
         if self._job is not None:
             self._job.send(piece.raw)
-        if isinstance(piece, Control) and piece.opcode is Opcode.CLOSE:
+        if type(piece) is Control and piece.opcode is Opcode.CLOSE:
             self._state = _State.CLOSING
 
     def _keep(self, piece: Piece) -> None:

@@ -104,6 +104,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._paused = False
+        self._stopped = False
         self.fresh = True
         """No exchange has used it yet: a failure is then not that of an old pooled connection."""
         self.sent = 0
@@ -197,7 +198,9 @@ class Connection(asyncio.Protocol):
         return transport, rest
 
     def rest(self, now: float) -> None:
-        """Into the pool."""
+        """Into the pool. The browser that had it may have been slow: the next one is not."""
+        if self._stopped:
+            self.flow(True)
         self._phase = _Phase.IDLE
         self.fresh = False
         self.sink = None
@@ -205,6 +208,7 @@ class Connection(asyncio.Protocol):
 
     def flow(self, go: bool) -> None:
         """Read on, or do not."""
+        self._stopped = not go
         if self._transport is not None:
             (self._transport.resume_reading if go else self._transport.pause_reading)()
 

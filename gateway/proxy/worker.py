@@ -45,6 +45,7 @@ class _Port:
 
     listener: Listener
     gate: Gate
+    heard: int = 0
     last: int = 0
     told: Activity | None = field(default=None)
 
@@ -151,16 +152,15 @@ class Worker:
 
     def _activity(self, number: int, port: _Port) -> Activity:
         """`last` is as exact as the news are frequent."""
-        heard = port.listener.heard
-        if port.told is None or heard != port.told.requests:
-            port.last = _now_ms() if heard else 0
-        busy = max((relay.active_at for relay in port.gate.relays), default=0)
+        heard = port.listener.heard + sum(relay.heard for relay in port.gate.relays)
+        if heard != port.heard:
+            port.last, port.heard = _now_ms(), heard
         return Activity(
             job=port.gate.listener.job,
             port=number,
-            last=max(port.last, busy),
+            last=port.last,
             clients=tuple(sorted(port.listener.clients)[: self._config.limits.news_clients]),
-            requests=heard,
+            requests=port.listener.heard,
             websockets=len(port.gate.relays),
             waiting=port.gate.waiting,
             extra=dict(port.gate.counts),
