@@ -457,25 +457,3 @@ async def test_a_304_carries_the_amended_policy_and_our_own_etag() -> None:
         head, _ = await gate.ask(gate.get("/", NAVIGATION, f"If-None-Match: {etag.decode()}"))
         assert head.startswith(b"HTTP/1.1 304") and field(head, b"etag") == [etag]
         assert field(head, b"content-security-policy") == first
-
-
-async def test_a_browser_that_was_slow_leaves_a_connection_that_the_next_one_can_use() -> None:
-    """The job's connection was paused for the slow one; in the pool it reads again."""
-    size = 4 << 20
-
-    async def script(peer: Conversation) -> None:
-        while True:
-            head = await peer.head()
-            await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (size if b"/big" in head else 2))
-            await peer.say(bytes(size) if b"/big" in head else b"ok")
-
-    async with backend(script) as (server, host, port), gateway(host, port) as gate:
-        for _ in range(10):
-            client = await gate.client()
-            await client.say(gate.get("/big"))
-            await client.head()
-            await client.exactly(size)
-            await client.say(gate.get("/small"))
-            assert (await client.answer())[1] == b"ok"
-            await client.close()
-        assert server.connections < 5, "connections were used again"
