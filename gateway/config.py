@@ -64,8 +64,8 @@ class Timeouts:
     """From a program's start until its port accepts: JupyterLab with many extensions takes a minute."""
     stop_grace: float = 10.0
     """From SIGTERM to a job until SIGKILL: JupyterLab saves and ends its kernels in about 3 s."""
-    drain_report: float = 15.0
-    """From a snapshot that says `held` until the OpCenter goes on without a gateway's report: drain + barrier."""
+    drain_report: float = 20.0
+    """From `held` until the OpCenter goes on without a report: more than drain + barrier + close."""
     checkpoint: float = 600.0
     """From the dump's start until it counts as failed: 128 GiB at 250 MB/s."""
     restore: float = 600.0

@@ -90,7 +90,8 @@ class Relay:
         self._broken = ""
         self._settled = asyncio.Event()  # the browser's message under way has gone to the job
         self._barrier = asyncio.Event()  # the job answered the barrier
-        self._task: asyncio.Task[object] | None = None
+        self._parking: asyncio.Task[None] | None = None
+        self._recovering: asyncio.Task[None] | None = None
         self._beat: asyncio.TimerHandle | None = None
         self._ended: Callable[[], None] = lambda: None
 
@@ -117,11 +118,14 @@ class Relay:
                 leg.attach()
 
     async def park(self) -> None:
-        """Let go of the job, losing nothing. Idempotent."""
-        if self._state is not _State.LIVE or self._job is None:
-            return
-        self._state = _State.PARKING
-        job = self._job
+        """Let go of the job, losing nothing. Idempotent; who waits may be cancelled, what has begun is finished."""
+        if self._state is _State.LIVE and self._job is not None:
+            self._state = _State.PARKING
+            self._parking = asyncio.create_task(self._park(self._job), name="park a websocket")
+        if self._parking is not None:
+            await asyncio.shield(self._parking)
+
+    async def _park(self, job: Leg) -> None:
         if self._up.between_messages:
             self._settled.set()
         if not await self._within(self._timeouts.drain, self._settled, job):
@@ -139,6 +143,8 @@ class Relay:
 
     async def revive(self) -> bool:
         """Dial again and let what waited go on; or close the browser's side with 1012."""
+        if self._parking is not None:
+            await asyncio.shield(self._parking)
         if self._state is not _State.PARKED:
             return self._state is _State.LIVE
         if self._broken or self._resume is Resume.COME_BACK:
@@ -184,7 +190,7 @@ class Relay:
             return
         if not self._down.between_messages:
             self._broken = self._broken or "the job's last message was cut in two"
-        self._state, self._job = _State.PARKED, None
+        self._state, self._job, self._parking = _State.PARKED, None, None
         self.parked_at = next(_parkings)
         self._settled.clear()
         self._start_beat()
@@ -349,7 +355,7 @@ class Relay:
         if self._resume is Resume.COME_BACK or self._broken:
             self.end(SERVICE_RESTART, "the job's server was lost")
             return
-        self._task = asyncio.create_task(self._recover(), name="recover a websocket")
+        self._recovering = asyncio.create_task(self._recover(), name="recover a websocket")
 
     async def _recover(self) -> None:
         """Dial while the gate stays open; one that is held and opens again revives its relays itself."""
@@ -361,7 +367,10 @@ class Relay:
             except UpstreamError:
                 await asyncio.sleep(self._timeouts.redial_pause)
                 continue
-            self._live(transport, rest)
+            if self._gate.is_open:
+                self._live(transport, rest)
+            else:
+                transport.abort()
             return
         if self._state is _State.PARKED and self._gate.is_open:
             self.end(SERVICE_RESTART, "the job's server was lost")

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.config import Limits, Timeouts
 from gateway.proxy.frames import Opcode, close_frame, frame
-from gateway.types import WebSocketPolicy
+from gateway.types import GateState, JobStatus, WebSocketPolicy
 from tests.peers import Conversation, backend, eventually
 
 from .harness import Port, gateway
@@ -357,3 +357,27 @@ async def test_what_does_not_carry_on_may_agree_on_any_extension() -> None:
     async with backend(script) as (_, host, port), gateway(host, port) as gate:
         await dial(gate, "/other", OFFER)
         assert OFFER.encode() in heads[0]
+
+
+async def test_a_gate_that_opens_while_it_still_drains_loses_no_socket() -> None:
+    """The checkpoint failed at once, or nobody waited for the drain: the relay parks to its end, then goes on."""
+    echo, silent = Echo(), asyncio.Event()
+
+    async def slow(peer: Conversation) -> None:
+        await peer.head()
+        await peer.say(accept())
+        while (got := await peer.frame())[0] != CLOSE:
+            if got[0] == PING:
+                silent.set()  # and no pong: the barrier's deadline has to pass
+        await peer.say(frame(Opcode.CLOSE, got[1], masked=False))
+
+    patient = Timeouts(barrier=0.3)
+    async with backend(slow) as (_, host, port), backend(echo) as (_, new_host, new_port):
+        async with gateway(host, port, timeouts=patient, policy=WebSocketPolicy.RESUME) as gate:
+            client, _ = await dial(gate)
+            gate.follow(gate=GateState.HELD, status=JobStatus.FLOATING)
+            await silent.wait()
+            await gate.open(new_host, new_port)
+            first, payload = await client.frame()
+            assert first == CLOSE and int.from_bytes(payload[:2]) == 1012, "not confirmed, so it is told to come back"
+            assert not gate.gate.relays
