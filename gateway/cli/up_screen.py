@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -31,7 +32,7 @@ class Screen:
     def line(self, text: str = "") -> None:
         """A line that stays."""
         self.wipe()
-        click.echo(text)
+        _echo(text, end=True)
 
     def event(self, text: str) -> None:
         """A line that stays, with the time of day."""
@@ -43,13 +44,19 @@ class Screen:
             return
         self.wipe()
         self._shown = f"{next(self._wheel)} {text}"
-        click.echo(self._shown, nl=False)
+        _echo(self._shown, end=False)
 
     def wipe(self) -> None:
         """Take the wheel off the screen."""
         if self._shown:
-            click.echo(f"\r{' ' * len(self._shown)}\r", nl=False)
+            _echo(f"\r{' ' * len(self._shown)}\r", end=False)
             self._shown = ""
+
+
+def _echo(text: str, *, end: bool) -> None:
+    """A terminal that was closed, or a pipe that nobody reads any more, must not keep the session from being saved."""
+    with contextlib.suppress(OSError):
+        click.echo(text, nl=end)
 
 
 @dataclass(slots=True)
