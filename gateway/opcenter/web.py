@@ -101,7 +101,7 @@ async def errors(request: web.Request, handler: Callable[[web.Request], Awaitabl
             raise
         return _no_such_call(request, error)
     except ConnectionError:
-        raise
+        return web.Response()  # the client left: nobody gets this, and aiohttp would log a raise as a fault
     except Exception:  # noqa: BLE001  # the border to HTTP
         _log.exception("call failed", method=request.method, path=request.path)
         return refused(Refusal(Code.INTERNAL, "Something went wrong in the OpCenter; its log says what"))
