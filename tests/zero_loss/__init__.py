@@ -1,0 +1,1 @@
+"""Nothing lost, nothing twice: hundreds of clients of one job that moves under them, again and again."""

@@ -1,0 +1,51 @@
+"""What the gateway's processes hold: file descriptors, memory, tasks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.peers import eventually
+
+SPY = Path(__file__).parent / "spy"
+
+
+@dataclass(frozen=True)
+class Held:
+    """By one process."""
+
+    descriptors: int
+    tasks: Counter[str]
+    resident: int  # bytes, after free memory was given back
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """For the gateway's processes: with it they can be asked. `folder`: where they answer."""
+    paths = [str(SPY), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {"PYTHONPATH": os.pathsep.join(paths), "ZERO_LOSS_SPY": str(folder)}
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children: a gateway's parent and workers."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, listed)]
+
+
+def descriptors(pid: int) -> int:
+    """How many are open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+async def look(pid: int, folder: Path) -> Held:
+    """Ask one process."""
+    answer = folder / f"{pid}.json"
+    answer.unlink(missing_ok=True)
+    os.kill(pid, signal.SIGUSR1)
+    await eventually(answer.exists, f"process {pid} says what it holds")
+    status = Path(f"/proc/{pid}/status").read_text()
+    resident = int(status.partition("VmRSS:")[2].split()[0]) << 10
+    return Held(descriptors(pid), Counter(json.loads(answer.read_text())), resident)
