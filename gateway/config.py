@@ -32,6 +32,8 @@ class Timeouts:
     """From connect() until the socket is open, each try: one SYN retransmission and a little."""
     unreachable: float = 30.0
     """From a refused dial at an open gate until 503: by then the OpCenter has noticed a lost host and holds."""
+    confirm: float = 1.0
+    """From a browser's frame until a ping asks the job whether it was read: at most one a second and WebSocket."""
     redial: float = 120.0
     """From `open` until a server that does not accept is given up, WebSockets are then closed with 1012."""
     redial_pause: float = 0.05
@@ -94,6 +96,8 @@ class Limits:
     """Bytes of a request or response head; more is 431, from the job BAD_ANSWER."""
     header_count: int = 128
     """Header lines of one head; more is 431."""
+    interim: int = 32
+    """Interim answers (1xx) of a job to one request; one more is BAD_ANSWER."""
     target: int = 16 << 10
     """Bytes of a request target; more is 414."""
     connections_per_listener: int = 4096

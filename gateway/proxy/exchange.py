@@ -72,6 +72,7 @@ class Exchange:
         try:
             refusal = self._admit()
             if refusal is not None:
+                self.reply.last()
                 return await self._refuse(refusal)
             if own.is_ours(self.target):
                 return await own.answer(self)
@@ -177,7 +178,7 @@ class Exchange:
             self.reply.cut()
             return _Next.DONE
         self._losses += self.gate.is_open  # while the gate is held it is the move that cuts, however often
-        if self.replayable and self._losses <= _RETRIES:
+        if self._repeatable and self._losses <= _RETRIES:
             self._drop_connection()
             return _Next.AGAIN
         self.gate.lost()
@@ -222,6 +223,11 @@ class Exchange:
 
     @property
     def replayable(self) -> bool:
+        """It may be cut at once and sent again: it only reads, or waits for news."""
+        return self.stream is not None or (replay.only_reads(self.method, self.target) and self._repeatable)
+
+    @property
+    def _repeatable(self) -> bool:
         """It may be sent again now: nothing was answered, and a second time does no harm."""
         connection = self._connection
         if self.stream is not None:
@@ -280,6 +286,8 @@ class Exchange:
         """What may not pass gets its answer here; aiohttp's parser has refused the rest already."""
         if self.method in (b"CONNECT", b"TRACE"):
             return Outcome.NO_TUNNELS
+        if sum(len(name) + len(value) + 4 for name, value in self.came) > self.door.config.limits.head:
+            return Outcome.HEADERS_TOO_LARGE
         hosts = headers.values(self.came, b"host")
         if len(hosts) != 1 or not headers.well_formed_host(hosts[0]) or not headers.well_formed_target(self.target):
             return Outcome.BAD_REQUEST

@@ -75,6 +75,11 @@ class Scanner:
         self._last_fragment = True  # of the frame that `_left` belongs to
 
     @property
+    def between_frames(self) -> bool:
+        """What was given out so far ends where a frame ends: a control frame may follow (§5.4)."""
+        return not self._left
+
+    @property
     def between_messages(self) -> bool:
         """No frame and no fragmented message is under way: another connection could carry on from here."""
         return not self._left and not self._in_message and not self._kept

@@ -24,6 +24,8 @@ _TERMINAL = re.compile(rb"/terminals/websocket/[^/?]+(?:\?|$)")
 def is_websocket(exchange: Exchange) -> bool:
     """RFC 6455 §4.1: a GET of HTTP/1.1 that asks for exactly this upgrade."""
     came = exchange.came
+    if exchange.request.version < (1, 1):
+        return False
     upgrades = b",".join(values(came, b"upgrade")).strip().lower()
     connection = b",".join(values(came, b"connection")).lower()
     asked = b"upgrade" in {token.strip() for token in connection.split(b",")}

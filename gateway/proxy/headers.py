@@ -31,6 +31,7 @@ _OURS = frozenset(
 _NEVER = frozenset(b"expect proxy http2-settings".split())
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_LARGEST_PORT = 65535
 _TARGET = re.compile(rb"/[\x21-\x22\x24-\x7e\x80-\xff]*")  # origin-form, no fragment (RFC 9112 §3.2.1)
 
 
@@ -144,7 +145,8 @@ def well_formed_target(target: bytes) -> bool:
 
 def well_formed_host(host: bytes) -> bool:
     """A name or an IP literal, with a port or without: no userinfo, path, comma or space (RFC 9110 §7.2)."""
-    return _HOST.fullmatch(host) is not None
+    port = host.rpartition(b":")[2]
+    return _HOST.fullmatch(host) is not None and not (port.isdigit() and b":" in host and int(port) > _LARGEST_PORT)
 
 
 def served_host(host: bytes, names: frozenset[str]) -> bool:

@@ -39,6 +39,9 @@ _WITH_CARE = re.compile(
 _HEAD_BYTES = bytes([*range(0x20, 0x7F), *range(0x80, 0x100), 0x09, 0x0D, 0x0A])  # RFC 9110 §5.5, and line ends
 
 
+_VERSIONS = ("1.0", "1.1")
+
+
 class BadHead(Exception):
     """Not an answer that may be passed on."""
 
@@ -147,10 +150,14 @@ def read_answer(head: bytes, method: bytes, visit: Visit, parser: httptools.Http
         raise BadHead(str(error)) from error
     if head.translate(None, _HEAD_BYTES):
         raise BadHead("a control character in the head")
-    status = parser.get_status_code()
-    if status == 101:
-        raise BadHead("a 101 that nobody asked for")
+    status, version = parser.get_status_code(), parser.get_http_version()
+    if status == 101 or status < 100 or version not in _VERSIONS:
+        raise BadHead("a 101 that nobody asked for, or a status or version that HTTP does not have")
     lower = head.lower()
+    if version == "1.0":
+        if b"\r\ntransfer-encoding:" in lower:
+            raise BadHead("a transfer coding in HTTP/1.0")  # RFC 9112 §6.1
+        head = b"HTTP/1.1" + head[8:]  # a proxy says its own version, RFC 9112 §2.3
     if _WITH_CARE.search(lower) is not None:
         head, length, chunked = _edit_with_care(head, visit)
     else:

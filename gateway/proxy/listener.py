@@ -20,7 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 from gateway.errors import Outcome
 
 from .guard import Guard
-from .reply import refusal_without_request
+from .reply import refusal, refusal_without_request
 from .straight import Straight
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ Handler = Callable[["BaseRequest"], Awaitable[web.StreamResponse]]
 class BrowserConnection(RequestHandler):
     """A browser's connection to one port."""
 
-    __slots__ = ("_ahead", "_head_timer", "_listener", "_partial", "_slow_timer", "_straight", "client")
+    __slots__ = ("_ahead", "_head_size", "_head_timer", "_listener", "_partial", "_slow_timer", "_straight", "client")
 
     def __init__(self, listener: Listener, manager: web.Server, loop: asyncio.AbstractEventLoop) -> None:
         limits, timeouts = listener.limits, listener.timeouts
@@ -59,6 +59,7 @@ class BrowserConnection(RequestHandler):
         self._straight = Straight(self, listener.door, loop)
         self._ahead = b""  # came while a straight exchange was under way
         self._partial = False  # aiohttp's parser has the beginning of a head
+        self._head_size = 0  # bytes of a head that is not whole yet
         self.client = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -94,10 +95,15 @@ class BrowserConnection(RequestHandler):
         self._to_aiohttp(data)
 
     def _to_aiohttp(self, data: bytes) -> None:
-        before = self._request_count
+        before, waiter = self._request_count, self._waiter
+        idle = not before or (waiter is not None and not waiter.done())  # else these are bytes of a body
         super().data_received(data)
-        self._partial = self._request_count == before and self._current_request is None
-        if not self._partial:
+        self._partial = idle and self._request_count == before
+        self._head_size = self._head_size + len(data) if self._partial and not self._upgraded else 0
+        if self._head_size > self._listener.limits.head:
+            self.write(refusal(Outcome.HEADERS_TOO_LARGE))
+            self.force_close()
+        elif not self._partial:
             self._head_came()
         elif self._head_timer is None and not self._upgraded:
             self._expect_head()
@@ -180,9 +186,17 @@ class BrowserConnection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """What aiohttp's parser refused. It was no request: whatever follows on this connection is not read."""
-        outcome = Outcome.HEADERS_TOO_LARGE if isinstance(exc, LineTooLong) else Outcome.BAD_REQUEST
+        outcome = self._outcome_of(exc)
         log.info("not HTTP", client=self.client, port=self._listener.port, why=type(exc).__name__)
         return refusal_without_request(request, outcome)
+
+    def _outcome_of(self, exc: BaseException | None) -> Outcome:
+        """aiohttp has one exception for all lines; its limit tells which line it was."""
+        if isinstance(exc, LineTooLong):
+            of_target = str(self._listener.limits.target) in map(str, exc.args[1:])
+            return Outcome.TARGET_TOO_LONG if of_target else Outcome.HEADERS_TOO_LARGE
+        too_many = exc is not None and "Too many" in str(exc)
+        return Outcome.HEADERS_TOO_LARGE if too_many else Outcome.BAD_REQUEST
 
     def hand_over(self) -> tuple[asyncio.Transport, bytes]:
         """The transport and what came behind the handshake. aiohttp has done with this connection."""

@@ -95,7 +95,7 @@ async def write(exchange: Exchange, status: int, lines: RawHeaders, body: bytes)
     """A whole answer of ours. A request whose body nobody read ends its connection."""
     reply = exchange.reply
     if exchange.body.present and not exchange.request.content.at_eof():
-        reply._keep_alive = False
+        reply.last()
     if not values(lines, b"date"):
         lines = [*lines, (b"Date", formatdate(usegmt=True).encode())]
     head_only = exchange.method == b"HEAD"

@@ -38,6 +38,7 @@ from .upstream import Connection, UpstreamError
 log = structlog.get_logger()
 
 _BARRIER = b"floatgate barrier"
+_CONFIRM = b"floatgate read "
 SERVICE_RESTART = 1012  # RFC 6455's registry: clients come back
 PROTOCOL_ERROR = 1002
 _parkings = itertools.count(1)
@@ -88,6 +89,9 @@ class Relay:
         self._waiting: list[bytes] = []
         self._waiting_size = 0
         self._broken = ""
+        self._sent = 0  # pieces of data that went to the job
+        self._read = 0  # how many of them it has confirmed
+        self._asking: asyncio.TimerHandle | None = None
         self._settled = asyncio.Event()  # the browser's message under way has gone to the job
         self._barrier = asyncio.Event()  # the job answered the barrier
         self._parking: asyncio.Task[None] | None = None
@@ -212,8 +216,9 @@ class Relay:
             self._terminal.redialled()
         self._job = Leg(self, transport)
         self._state = _State.LIVE
+        self._sent = self._read = 0
         for data in self._waiting:
-            self._job.send(data)
+            self._to_job(Data(data))
         self._waiting.clear()
         self._waiting_size = 0
         if rest:
@@ -292,7 +297,11 @@ class Relay:
     def _to_job(self, piece: Piece) -> None:
         if self._job is not None:
             self._job.send(piece.raw)
-        if type(piece) is Control and piece.opcode is Opcode.CLOSE:
+        if type(piece) is Data:
+            self._sent += 1
+            if self._asking is None:
+                self._asking = asyncio.get_running_loop().call_later(self._timeouts.confirm, self._ask)
+        elif type(piece) is Control and piece.opcode is Opcode.CLOSE:
             self._state = _State.CLOSING
 
     def _keep(self, piece: Piece) -> None:
@@ -316,6 +325,8 @@ class Relay:
                     self._to_browser(raw if self._terminal is None else self._terminal.feed(raw))
                 case Control(Opcode.PONG, payload, _) if payload == _BARRIER:
                     self._barrier.set()
+                case Control(Opcode.PONG, payload, _) if payload.startswith(_CONFIRM):
+                    self._read = int(payload.removeprefix(_CONFIRM))
                 case Control(Opcode.PING, payload, _) if self._state is _State.PARKING and self._job is not None:
                     self._job.send(frame(Opcode.PONG, payload, masked=True))
                 case Control(Opcode.CLOSE) if self._state is _State.PARKING:
@@ -325,6 +336,16 @@ class Relay:
                     self._to_browser(raw)
                 case Control(_, _, raw):
                     self._to_browser(raw)
+
+    def _ask(self) -> None:
+        """What the job has read when it answers is not in doubt if it is lost later."""
+        self._asking = None
+        if self._state is not _State.LIVE or self._job is None or self._sent <= self._read:
+            return
+        if not self._up.between_frames:
+            self._asking = asyncio.get_running_loop().call_later(self._timeouts.confirm, self._ask)
+        else:
+            self._job.send(frame(Opcode.PING, _CONFIRM + b"%d" % self._sent, masked=True))
 
     def _to_browser(self, raw: bytes) -> None:
         if raw and self._browser is not None:
@@ -350,6 +371,8 @@ class Relay:
 
     def _lost_job(self) -> None:
         """Nobody said Close: the server or its host is gone. Frames sent last may not have been read."""
+        if self._sent > self._read:
+            self._broken = self._broken or "nobody knows whether what was sent last was read"
         self._parked()
         self._gate.lost()
         if self._resume is Resume.COME_BACK or self._broken:
@@ -386,6 +409,7 @@ class Relay:
         self._start_beat()
 
     def _stop_beat(self) -> None:
-        if self._beat is not None:
-            self._beat.cancel()
-            self._beat = None
+        for timer in (self._beat, self._asking):
+            if timer is not None:
+                timer.cancel()
+        self._beat = self._asking = None

@@ -136,6 +136,11 @@ def idempotent(method: bytes) -> bool:
     return method in _IDEMPOTENT
 
 
+def only_reads(method: bytes, target: bytes) -> bool:
+    """Nothing is done twice if it is cut while the job works on it: RFC 9110 §9.2.1, and RStudio's long poll."""
+    return method in (b"GET", b"HEAD", b"OPTIONS") or target.partition(b"?")[0].endswith(b"/events/get_events")
+
+
 def _is_harmless(attempt: Attempt, rule: Rule | None) -> bool:
     if rule is None:  # a key is what the application asked for to know a repetition by (as in Go's net/http)
         keyed = any(name.lower() in (b"idempotency-key", b"x-idempotency-key") for name, _ in attempt.headers)

@@ -50,6 +50,10 @@ class Reply(web.StreamResponse):
     def _set_keep(self, keep: bool) -> None:
         self._keep_alive = keep
 
+    def last(self) -> None:
+        """No other request is read from this connection."""
+        self._set_keep(False)
+
     def begin(self, status: int, reason: bytes, headers: RawHeaders, form: Form) -> None:
         """Write the head. Raises ClientGone."""
         self.set_status(status, reason.decode("latin-1"))

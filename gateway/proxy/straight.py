@@ -46,6 +46,7 @@ class Straight:
         "_connection",
         "_dialling",
         "_door",
+        "_interim",
         "_keep",
         "_left",
         "_lines",
@@ -80,7 +81,7 @@ class Straight:
         self._door, self._who, self._raw, self._request = door, who, data, request
         self._answer: StraightAnswer | None = None
         self._begun = self._complete = False
-        self._buffer, self._size, self._started = b"", 0, self._loop.time()
+        self._buffer, self._size, self._interim, self._started = b"", 0, 0, self._loop.time()
         self.busy = True
         connection = door.gate.pool.take()
         if connection is None:
@@ -165,6 +166,9 @@ class Straight:
         end += len(_END)
         head, body = data[:end], data[end:]
         self._buffer = b""
+        limits = self._door.config.limits
+        if end > limits.head or head.count(b"\r\n") > limits.header_count + 2:
+            raise BadHead("a head that is too large")
         self._parser = httptools.HttpResponseParser(self)
         assert self._visit is not None
         answer = read_answer(head, self._request.method, self._visit, self._parser)
@@ -176,6 +180,9 @@ class Straight:
         self._begin(answer, body, data if answer.head is head else b"")
 
     def _on_interim(self, answer: StraightAnswer, rest: bytes) -> None:
+        self._interim += 1
+        if self._interim > self._door.config.limits.interim:
+            raise BadHead("too many interim answers")
         if answer.status != 100:  # nobody asked for a 100
             self._client.write(answer.head)
         if rest:

@@ -96,6 +96,7 @@ class Connection(asyncio.Protocol):
         self._method = b""
         self._answer: Answer | None = None
         self._interim: deque[Answer] = deque()
+        self._interims = 0
         self._chunks: deque[bytes] = deque()
         self._queued = 0
         self._left = 0
@@ -120,6 +121,7 @@ class Connection(asyncio.Protocol):
         """A new exchange starts."""
         self._phase = _Phase.HEAD
         self._method, self._answer, self._keep, self.sent = method, None, False, 0
+        self._interims = 0
         self._head.clear()
         self._chunks.clear()
         self._queued = 0
@@ -293,10 +295,15 @@ class Connection(asyncio.Protocol):
                 raise BadAnswer("a head that is too large")
             return
         end += len(_END_OF_HEAD)
+        if end > self._limits.head:
+            raise BadAnswer("a head that is too large")
         head, rest = bytes(self._head[:end]), bytes(self._head[end:])
         self._head.clear()
         answer = self._parse(head)
         if 100 <= answer.status < 200 and answer.status != _SWITCHING:
+            self._interims += 1
+            if self._interims > self._limits.interim:
+                raise BadAnswer("too many interim answers")
             self._interim.append(answer)
             if rest:
                 self._on_head(rest)
@@ -318,7 +325,11 @@ class Connection(asyncio.Protocol):
             pass
         except httptools.HttpParserError as error:
             raise BadAnswer(str(error)) from error
-        status = parser.get_status_code()
+        status, version = parser.get_status_code(), parser.get_http_version()
+        if status < 100 or version not in ("1.0", "1.1"):
+            raise BadAnswer("a status or version that HTTP does not have")
+        if version == "1.0" and any(name.lower() == b"transfer-encoding" for name, _ in self._fields):
+            raise BadAnswer("a transfer coding in HTTP/1.0")  # RFC 9112 §6.1
         for _, value in self._fields:
             if _FORBIDDEN_IN_VALUE.search(value):
                 raise BadAnswer("a control character in a header")
@@ -386,8 +397,13 @@ class Connection(asyncio.Protocol):
         if self._phase is _Phase.HEAD:  # later ones are trailers
             self._fields.append((name, value))
 
+    def on_message_begin(self) -> None:
+        if self._phase is _Phase.DONE:
+            self._keep = False  # a second answer that nobody asked for
+
     def on_body(self, data: bytes) -> None:
-        self._queue(data)
+        if self._phase is _Phase.BODY:
+            self._queue(data)
 
     def on_message_complete(self) -> None:
         if self._phase is _Phase.BODY:

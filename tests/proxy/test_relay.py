@@ -223,10 +223,12 @@ async def test_close_codes_are_mirrored_both_ways() -> None:
 
 async def test_a_lost_server_is_dialled_again_under_a_kernel_socket() -> None:
     echo = Echo()
-    async with backend(echo) as (_, host, port), gateway(host, port) as gate:
+    async with backend(echo) as (_, host, port), gateway(host, port, timeouts=Timeouts(confirm=0.02)) as gate:
         client, _ = await dial(gate)
         await client.say(text("one"))
         await client.frame()
+        (relay,) = gate.gate.relays
+        await eventually(lambda: relay._read == 1, "the job has confirmed what was sent")  # type: ignore[attr-defined]
         echo.peers[0].reset()
         await eventually(lambda: len(echo.peers) == 2, "dialled again")
         await client.say(text("two"))
@@ -381,3 +383,20 @@ async def test_a_gate_that_opens_while_it_still_drains_loses_no_socket() -> None
             first, payload = await client.frame()
             assert first == CLOSE and int.from_bytes(payload[:2]) == 1012, "not confirmed, so it is told to come back"
             assert not gate.gate.relays
+
+
+async def test_the_question_whether_a_frame_was_read_never_stands_inside_of_one() -> None:
+    echo = Echo()
+    quick = Timeouts(confirm=0.01)
+    async with backend(echo) as (_, host, port), gateway(host, port, timeouts=quick) as gate:
+        client, _ = await dial(gate)
+        whole = text("x" * 1000)
+        await client.say(whole[:500])
+        (relay,) = gate.gate.relays
+        await eventually(lambda: relay._asking is not None, "half a frame went on")  # type: ignore[attr-defined]
+        first = relay._asking  # type: ignore[attr-defined]
+        await eventually(lambda: relay._asking is not first, "the question's time came")  # type: ignore[attr-defined]
+        await client.say(whole[500:])
+        assert await client.frame() == (TEXT, b"echo " + b"x" * 1000)
+        await eventually(lambda: relay._read == relay._sent, "asked after its end")  # type: ignore[attr-defined]
+        assert echo.read == [b"x" * 1000]
