@@ -14,14 +14,14 @@ run:
 	@. .ci/env.sh; environment run jupyter,criu; capsules || true; exec .venv/bin/float up $(ARGS)
 
 test:
-	@. .ci/env.sh; environment test jupyter,criu,test,check; capsules || lacking criu; browser || lacking chromium; \
+	@. .ci/env.sh; environment test jupyter,criu,postgresql,test,check; capsules || lacking criu; browser || lacking chromium; database || lacking postgresql; \
 	run_tests $(ARGS)
 
 check:
-	@. .ci/env.sh; environment test jupyter,criu,test,check; check
+	@. .ci/env.sh; environment test jupyter,criu,postgresql,test,check; check
 
 bench:
-	@. .ci/env.sh; environment test jupyter,criu,test,check; bench --write $(ARGS)
+	@. .ci/env.sh; environment test jupyter,criu,postgresql,test,check; bench --write $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -93,6 +93,12 @@ browser() {
     apt_install chromium || { say 'There is no Chromium: the browser tests will be skipped.'; return 1; }
 }
 
+# The programs of a PostgreSQL server, for the tests of the store; Debian's package also starts one, which nobody uses.
+database() {
+    command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && return
+    apt_install postgresql || { say 'There is no PostgreSQL: its tests will be skipped.'; return 1; }
+}
+
 # --- Tests ----------------------------------------------------------------------------------------------------------
 
 run_tests() {

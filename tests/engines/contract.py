@@ -48,8 +48,6 @@ class Contract:
         await (await bench.engine()).stop(bench.placement(), 5)
 
     async def test_a_program_that_is_not_there(self, bench: Bench) -> None:
-        if not bench.runs:
-            pytest.skip("the fake runs no programs")
         engine, one = await bench.engine(), bench.placement()
         with pytest.raises(StartFailed) as failed:
             await engine.start(one, bench.program("/no/such/program"))
@@ -57,8 +55,6 @@ class Contract:
         assert await engine.look(one) == Absent()
 
     async def test_the_exit_status(self, bench: Bench) -> None:
-        if not bench.runs:
-            pytest.skip("the fake runs no programs")
         engine = await bench.engine()
         for request, rc in (("/exit?3", 3), ("/exit?0", 0), ("/kill", -9)):
             one = bench.placement()
@@ -85,8 +81,6 @@ class Contract:
         assert await bench.ask(after) == "5"  # discarding the image of a job that runs again does not end it
 
     async def test_the_log_goes_on(self, bench: Bench) -> None:
-        if not bench.runs:
-            pytest.skip("the fake runs no programs")
         engine, image = await bench.engine(), bench.image()
         one, two = bench.placement(), bench.placement()
         await bench.ask(await engine.start(one, bench.program()))
@@ -200,8 +194,6 @@ class Contract:
     )
     async def test_the_opcenter_is_killed_while_it_starts(self, bench: Bench, seen: str) -> None:
         """SIGKILL at several points of a start: the next OpCenter finds it running or not at all, and can end it."""
-        if not bench.runs:
-            pytest.skip("the fake has no processes")
         one, program = bench.placement(), bench.program()
         state = bench.folder / "state"
         call = f"start({one!r}, {program!r})".replace("PosixPath", "Path")

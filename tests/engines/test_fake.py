@@ -52,6 +52,12 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 class TestFake(Contract):
     """The contract."""
 
+    # The fake runs no programs and has no processes: these are not about it.
+    test_a_program_that_is_not_there = None  # type: ignore[assignment]
+    test_the_exit_status = None  # type: ignore[assignment]
+    test_the_log_goes_on = None  # type: ignore[assignment]
+    test_the_opcenter_is_killed_while_it_starts = None  # type: ignore[assignment]
+
 
 async def test_what_a_test_can_say(tmp_path: Path) -> None:
     engine: Any = FakeEngine(host_count=1)
