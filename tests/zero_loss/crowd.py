@@ -18,7 +18,7 @@ from .tide import Tide
 SOCKETS = 100
 LATE = 60.0  # seconds in which every client gets on, on a machine that does other things too
 # These are in the middle of something for as long as a move does not begin.
-_PATIENT = ("upload", "straddle", "download")
+_PATIENT = ("upload", "download")
 
 
 def number(name: str, usual: int) -> int:
@@ -49,7 +49,7 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd(ports: Sequence[int], *, lossy: bool = False, sockets: int = SOCKETS) -> AsyncIterator[Crowd]:
+async def crowd(ports: Sequence[int], *, lossy: bool = False) -> AsyncIterator[Crowd]:
     """At work for a block, at the end of which all have left in good order."""
     tally, tide = Tally(), Tide()
     tasks, names = [], {}
@@ -60,7 +60,7 @@ async def crowd(ports: Sequence[int], *, lossy: bool = False, sockets: int = SOC
             tasks.append(asyncio.create_task(live(Browser(world, name, kind), one), name=name))
     people = [
         Socket(World(ports[index % len(ports)], tally, tide, lossy), index, ports[index % len(ports)])
-        for index in range(sockets)
+        for index in range(SOCKETS)
     ]
     names["ws"] = [one.name for one in people]
     tasks += [asyncio.create_task(one.live(), name=one.name) for one in people]

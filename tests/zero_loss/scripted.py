@@ -109,17 +109,7 @@ class Stage:
         """No descriptor and no task more than before, and memory near what it was."""
         pids = watch.family(self.pid)
         assert len(pids) == len(before), "the gateway's processes are the same ones"
-        for pid, then in zip(pids, before, strict=True):
-            await eventually(
-                lambda pid=pid, then=then: watch.descriptors(pid) <= then.descriptors,  # type: ignore[misc]
-                f"descriptors of process {pid}: {then.descriptors} before, {watch.descriptors(pid)} now",
-            )
-        now = await self.held()
-        for one, then in zip(now, before, strict=True):
-            assert one.tasks - then.tasks == {}, f"tasks were left: {one.tasks - then.tasks}"
-            grown = one.resident - then.resident
-            assert grown < growth, f"a process grew by {grown >> 20} MiB"
-        return now
+        return [await watch.quiet(pid, self.home, then, growth) for pid, then in zip(pids, before, strict=True)]
 
 
 @asynccontextmanager

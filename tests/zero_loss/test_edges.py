@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-
-import pytest
 
 from gateway.config import Timeouts
 from gateway.proxy.frames import Opcode, frame
 from tests.peers import Conversation, backend, eventually
 from tests.proxy.harness import gateway
 from tests.proxy.test_relay import CLOSE, accept, dial, text
-
-from .crowd import SOCKETS
-from .test_host_lost import lose_hosts
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -120,8 +114,3 @@ async def test_half_a_frame_does_not_go_to_one_server_and_half_to_the_next() -> 
         await client.close()
     assert not read, f"the next server got {read}"
     assert told.result()[0] == CLOSE and int.from_bytes(told.result()[1][:2]) == 1012
-
-
-async def test_a_host_dies_under_websockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every socket goes on without a gap, or is told to come back."""
-    await lose_hosts(tmp_path, monkeypatch, SOCKETS)

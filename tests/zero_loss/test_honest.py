@@ -1,4 +1,4 @@
-"""What takes longer than a drain may: one honest error, and it is not done again."""
+"""What takes longer than a drain may: sent again if that is harmless, else one honest error."""
 
 from __future__ import annotations
 
@@ -42,3 +42,31 @@ async def test_an_upload_that_outlasts_the_drain_is_refused_once() -> None:
             await gate.open(new_host, new_port)
             assert (await gate.ask(gate.get("/next")))[1] == b"ok"
     assert heads == [b"POST /slow HTTP/1.1", b"GET /next HTTP/1.1"], "it was not sent again"
+
+
+async def test_an_upload_that_outlasts_the_drain_and_may_be_sent_again_is_done_once() -> None:
+    """Half of it goes to the old host, then all of it to the new one: only that has the whole."""
+    halves: list[bytes] = []
+    whole: list[bytes] = []
+
+    async def old(peer: Conversation) -> None:
+        if b"PUT" in await peer.head():
+            halves.append(await peer.exactly(5000))
+            await peer.rest()
+
+    async def new(peer: Conversation) -> None:
+        whole.append((await peer.answer())[1])
+        await peer.say(OK)
+
+    times = Timeouts(drain=0.5, drain_replayable=0.1)
+    async with backend(old) as (_, host, port), backend(new) as (_, new_host, new_port):
+        async with gateway(host, port, timeouts=times) as gate:
+            client = await gate.client()
+            await client.say(b"PUT /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10000\r\n\r\n" + b"x" * 5000)
+            await eventually(lambda: bool(halves), "half of it is inside")
+            await gate.hold()
+            await gate.open(new_host, new_port)
+            await client.say(b"y" * 5000)
+            assert (await client.answer())[1] == b"ok"
+            await client.close()
+    assert whole == [b"x" * 5000 + b"y" * 5000]

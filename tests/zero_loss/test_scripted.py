@@ -13,8 +13,7 @@ from .scripted import Stage, stage
 
 MOVES = number("MOVES", 20)
 GROWTH = 16 << 20  # bytes that a worker keeps after its busiest time: malloc's arenas, modules imported since
-# A GET may be asked again by the promise; a PUT that the job works on is cut and sent again: test_open.py.
-REPEATABLE = ("get", "other-get", "download", "put")
+REPEATABLE = ("get", "other-get", "download")  # what only reads is cut soon, and asked again after the move
 
 
 async def move(stage: Stage) -> list[dict[str, object]]:

@@ -53,8 +53,3 @@ class Tide:
         finally:
             self.halfway -= 1
         yield
-
-    async def landed(self) -> None:
-        """Until the move under way is over."""
-        await self._held.wait()
-        await self._open.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.peers import eventually
+from tests.peers import DEADLINE, eventually
 
 SPY = Path(__file__).parent / "spy"
 
@@ -49,3 +50,19 @@ async def look(pid: int, folder: Path) -> Held:
     status = Path(f"/proc/{pid}/status").read_text()
     resident = int(status.partition("VmRSS:")[2].split()[0]) << 10
     return Held(descriptors(pid), Counter(json.loads(answer.read_text())), resident)
+
+
+async def quiet(pid: int, folder: Path, before: Held, growth: int) -> Held:
+    """Until it holds no descriptor and no task more than before; its memory has not grown by `growth` bytes."""
+    await eventually(
+        lambda: descriptors(pid) <= before.descriptors,
+        f"descriptors of process {pid}: {before.descriptors} before, {descriptors(pid)} now",
+    )
+    now = await look(pid, folder)
+    give_up = asyncio.get_running_loop().time() + DEADLINE
+    while now.tasks - before.tasks and asyncio.get_running_loop().time() < give_up:
+        now = await look(pid, folder)
+    assert not now.tasks - before.tasks, f"tasks were left: {now.tasks - before.tasks}"
+    grown = now.resident - before.resident
+    assert grown < growth, f"process {pid} grew by {grown >> 20} MiB"
+    return now
