@@ -3,6 +3,7 @@
 /           one more, and say how many     /exit?N       end with this status     /kill     end by SIGKILL
 /open?PATH  hold this file open            /close        let it go
 /dial?H:P   hold a connection to there     /child        a child in a session of its own; says its PID
+/terminal   open a terminal; its name        /echo?WORD    what comes out of that terminal when this goes in
 """
 
 import http.server
@@ -26,6 +27,12 @@ def act(path: str, argument: str) -> str:
     elif path == "/dial":
         host, _, port = argument.rpartition(":")
         held.append(socket.create_connection((host, int(port)), timeout=5))
+    elif path == "/terminal":
+        held.extend(os.openpty())
+        return os.ttyname(held[-1])
+    elif path == "/echo":
+        os.write(held[-2], argument.encode() + b"\n")
+        return os.read(held[-1], 100).decode().strip()
     elif path == "/child":
         child = subprocess.Popen(
             [sys.executable, "-c", "import time; time.sleep(600)", sys.argv[0]], start_new_session=True

@@ -99,6 +99,21 @@ class TestCapsules(Contract):
         await bench.ask(await engine.restore(two, bench.program(), image), "/exit?7")
         assert await until_seen(engine, two, Ended) == Ended(7)
 
+    async def test_a_terminal_whose_number_is_taken_on_the_host(self, bench: Bench) -> None:
+        """Every capsule has pseudo-terminals of its own: a user who logs in meanwhile takes none of its numbers."""
+        engine, one, two, image = await bench.engine(), bench.placement(), bench.placement(), bench.image()
+        running = await engine.start(one, bench.program())
+        name = await ask(running.address, engine.bench_port, "/terminal")
+        assert name == "/dev/pts/0", "the first of its own"
+        await engine.checkpoint(one, image)
+        taken = [os.openpty() for _ in range(8)]
+        try:
+            running = await engine.restore(two, bench.program(), image)
+            assert await ask(running.address, engine.bench_port, "/echo?hello") == "hello"
+        finally:
+            for number in (one for pair in taken for one in pair):
+                os.close(number)
+
     async def test_a_severed_connection_that_the_job_keeps(self, bench: Bench) -> None:
         """Dead, but bound to the old address: the restore needs that address on the loopback."""
         engine, one = await bench.engine(), bench.placement()

@@ -166,7 +166,8 @@ class Capsules(LocalEngine):
         addresses = [*_addresses_of(run.path), seat.address]
         command = self._tools.criu.dump(who.pid, image, netns)
         mark = {"engine": "capsules", "addresses": addresses, "criu": self._tools.criu.version}
-        spec = criu_spec(command, None, image=str(image), marker=MARKER, mark=mark)
+        mntns = f"/proc/{who.pid}/ns/mnt"
+        spec = criu_spec(command, None, image=str(image), marker=MARKER, mark=mark, mntns=mntns)
         try:
             await asyncio.to_thread(self._network.cut, seat)
             return await keep("dump", run, spec, "dump")

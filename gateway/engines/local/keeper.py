@@ -23,7 +23,8 @@ from typing import Any, NoReturn
 
 Report = Callable[[bool], None]
 
-CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000  # linux/sched.h
+CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000  # linux/sched.h
+MS_BIND, MS_REC, MS_SLAVE = 0x1000, 0x4000, 0x80000  # linux/mount.h
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _TINI_SIGNAL = 128  # tini's exit status for a program that a signal ended, plus the signal
 
@@ -133,6 +134,7 @@ def _become_program(spec: dict[str, Any]) -> NoReturn:
     os.setsid()  # inside of the PID namespace, else CRIU finds a session leader that is outside of it
     if spec["netns"]:
         _enter(os.open(spec["netns"], os.O_RDONLY | os.O_CLOEXEC))
+        _own_terminals()
     os.chdir(spec["cwd"])
     _redirect(0, "/dev/null", os.O_RDONLY)
     _redirect(1, spec["stdout"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -146,7 +148,26 @@ def _become_criu(spec: dict[str, Any]) -> NoReturn:
         namespace = os.open(spec["netns"], os.O_RDONLY | os.O_CLOEXEC)
         _enter(namespace)
         os.dup2(namespace, spec["netns_fd"], inheritable=True)
+        _own_terminals()
+    elif spec.get("mntns"):  # CRIU sees the job's mounts as its own then, and does not dump them
+        _call(_libc.setns(os.open(spec["mntns"], os.O_RDONLY | os.O_CLOEXEC), CLONE_NEWNS))
     os.execv(spec["criu"][0], spec["criu"])
+
+
+def _own_terminals() -> None:
+    """A mount namespace with pseudo-terminals of its own: their numbers are free wherever the job is restored.
+
+    Everything else is mounted as on the host, and what the host unmounts later goes here too (MS_SLAVE).
+    """
+    _call(_libc.unshare(CLONE_NEWNS))
+    _mount(b"none", b"/", None, MS_REC | MS_SLAVE, None)
+    _mount(b"devpts", b"/dev/pts", b"devpts", 0, b"newinstance,ptmxmode=0666,mode=0620")
+    if not Path("/dev/ptmx").is_symlink():
+        _mount(b"/dev/pts/ptmx", b"/dev/ptmx", None, MS_BIND, None)
+
+
+def _mount(source: bytes, target: bytes, kind: bytes | None, flags: int, data: bytes | None) -> None:
+    _call(_libc.mount(source, target, kind, ctypes.c_ulong(flags), data))
 
 
 def _enter(namespace: int) -> None:
