@@ -96,8 +96,9 @@ async def cancel(caller: Caller, job_ids: tuple[str, ...], filters: tuple[str, .
 
 
 async def _until(client: OpCenterClient, job_id: str, status: JobStatus) -> dict[str, Any]:
-    """Wait for the status; tell the steps on stderr. Raises Refusal if the job ends otherwise."""
-    job = await wait_for(client, job_id, [status.value], tell=lambda seen: note(progress(seen)))
+    """Wait for the status; tell the steps on stderr. Raises Refusal if the job ends, or comes to rest, otherwise."""
+    rests = [] if status is JobStatus.CANCELLED else [JobStatus.EXECUTING.value, JobStatus.SUSPENDED.value]
+    job = await wait_for(client, job_id, {status.value, *rests}, tell=lambda seen: note(progress(seen)))
     if job["status"] != status.value:
         raise Refusal(Code.CONFLICT, f"Job {job_id} is {progress(job)}")
     return job
