@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from .test_group import children, free_ports, group, opcenter, snapshot
 
 SIZE = 64 << 20
 FLAT = 24 << 20  # bytes that a worker may grow by: buffers of both sides, and what malloc keeps
+TINY = 96 << 20  # the same for a job's chunks of one byte: they are counted without what Python adds to each
 PIECE = 1 << 16
 STUCK = 2.0  # seconds without progress: the other side pushes back, as it should
 HEAD = b"POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -92,26 +93,34 @@ class Sink:
             await peer.say(OK)
 
 
-def peak(pid: int) -> int:
-    """The largest resident set that the process ever had, bytes."""
+def memory(pid: int, which: str) -> int:
+    """Bytes: VmRSS is what is resident now, VmHWM the most since `forget`."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) << 10
+    return int(status.partition(f"{which}:")[2].split()[0]) << 10
+
+
+def forget(pid: int) -> int:
+    """Begin a new VmHWM (proc(5), clear_refs); gives what is resident now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return memory(pid, "VmRSS")
 
 
 @dataclass
 class Watched:
-    """A gateway with processes of its own, and how far they have grown."""
+    """A gateway with processes of its own."""
 
     port: int
     parent: int
     workers: list[int]
-    peaks: dict[int, int]
 
-    def check(self, what: str) -> None:
-        """No worker has ended or grown since the last time."""
+    @contextmanager
+    def flat(self, what: str) -> Iterator[None]:
+        """A block in which no worker ends, or is ever much larger than before."""
+        before = {pid: forget(pid) for pid in self.workers}
+        yield
         assert children(self.parent) == self.workers, f"{what}: a worker ended"
-        grown = max(peak(pid) - self.peaks[pid] for pid in self.workers)
-        assert grown < FLAT, f"{what}: a worker grew by {grown >> 20} MiB"
+        grown = max(memory(pid, "VmHWM") - before[pid] for pid in self.workers)
+        assert grown < (TINY if what == "tiny chunks" else FLAT), f"{what}: a worker grew by {grown >> 20} MiB"
 
 
 @asynccontextmanager
@@ -123,43 +132,45 @@ async def gateway(home: Path, script: Script) -> AsyncIterator[Watched]:
         where = {"gate": GateState.OPEN, "address": host, "target_port": target, "status": JobStatus.EXECUTING}
         await center.publish(snapshot(5, [port], control, **where))
         await center.reported(1, "reopened")
-        workers = children(process.pid)
-        yield Watched(port, process.pid, workers, {pid: peak(pid) for pid in workers})
+        yield Watched(port, process.pid, children(process.pid))
 
 
 async def test_a_browser_that_pours(tmp_path: Path) -> None:
     async with gateway(tmp_path, Sink()) as watched:
         for what, flood in FROM_BROWSER.items():
-            client = await connect("127.0.0.1", watched.port)
-            await pour(client, flood())
-            await client.close()
-            watched.check(what)
+            with watched.flat(what):
+                client = await connect("127.0.0.1", watched.port)
+                await pour(client, flood())
+                await client.close()
 
 
 async def pour_from_job(tmp_path: Path, floods: dict[str, Flood], line: bytes) -> None:
     """One flood after the other, each to a browser that reads all of it or nothing."""
-    flood: Flood
+    next_flood = iter(floods.values())
     poured = asyncio.Event()
 
     async def script(peer: Conversation) -> None:
         await peer.head()
-        await pour(peer, flood())
+        await pour(peer, next(next_flood)())
         poured.set()
 
     async with gateway(tmp_path, script) as watched:
-        for what, flood in floods.items():  # noqa: B007  # the script reads it
+        for what in floods:
             poured.clear()
-            client = await connect("127.0.0.1", watched.port)
-            await client.say(GET + line + b"\r\n")
-            reads = "does not read" not in what
-            reading = asyncio.create_task(_read_all(client)) if reads else None
-            async with asyncio.timeout(DEADLINE * 6):
-                await poured.wait()
-            if reading is not None:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
-            await client.close()
-            watched.check(what)
+            with watched.flat(what):
+                await _ask_for(watched.port, line, poured, reads="does not read" not in what)
+
+
+async def _ask_for(port: int, line: bytes, poured: asyncio.Event, *, reads: bool) -> None:
+    client = await connect("127.0.0.1", port)
+    await client.say(GET + line + b"\r\n")
+    reading = asyncio.create_task(_read_all(client)) if reads else None
+    async with asyncio.timeout(DEADLINE * 6):
+        await poured.wait()
+    if reading is not None:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+    await client.close()
 
 
 @pytest.mark.parametrize("line", [b"", b"Keep-Alive: 300\r\n"], ids=["straight", "handler"])
