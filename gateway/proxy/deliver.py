@@ -95,7 +95,7 @@ class Delivery:
     def _amended(self) -> csp.Amended | csp.DoNotInject:
         exchange = self._exchange
         host = exchange.host.decode("latin-1")
-        name = host[: host.index("]") + 1] if host.startswith("[") else host.rsplit(":", 1)[0]
+        name = headers.host_name(exchange.host)
         return csp.amend(
             self._lines,
             loader_url=f"http://{host}{self._loader_path().decode()}",

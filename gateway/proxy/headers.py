@@ -149,10 +149,15 @@ def well_formed_host(host: bytes) -> bool:
     return _HOST.fullmatch(host) is not None and not (port.isdigit() and b":" in host and int(port) > _LARGEST_PORT)
 
 
+def host_name(host: bytes) -> str:
+    """A Host header without its port; an IPv6 address keeps its brackets."""
+    text = host.decode("latin-1")
+    return text[: text.index("]") + 1] if text.startswith("[") else text.rsplit(":", 1)[0]
+
+
 def served_host(host: bytes, names: frozenset[str]) -> bool:
     """Whether we answer to this Host at all. A name that is not ours may have been rebound to our IP by its DNS."""
-    text = host.decode("ascii").lower()
-    name = text[1 : text.index("]")] if text.startswith("[") else text.rsplit(":", 1)[0]
+    name = host_name(host).lower().strip("[]")
     if name in names or name == "localhost" or name.endswith(".localhost"):
         return True
     try:

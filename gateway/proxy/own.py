@@ -14,7 +14,7 @@ from aiohttp import web
 from gateway.errors import Outcome
 from widget.assets import loader
 
-from .headers import RawHeaders, values
+from .headers import RawHeaders, host_name, values
 from .pages import page
 from .reply import Form
 
@@ -85,8 +85,7 @@ async def refuse(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
 async def show_page(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
     """A page for a person."""
     exchange.gate.counts["refused"] += 1
-    host = exchange.host.decode("latin-1")
-    name = host[: host.index("]") + 1] if host.startswith("[") else host.rsplit(":", 1)[0]
+    name = host_name(exchange.host)
     made = page(exchange.gate.listener, outcome, scheme="http", host=name, control_port=exchange.door.control_port)
     return await write(exchange, made.status, made.headers, made.body)
 
