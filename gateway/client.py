@@ -10,20 +10,20 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-import aiohttp
-
+from . import wire
 from .errors import Code, Refusal
 
-_CALL_TIMEOUT = aiohttp.ClientTimeout(total=120, connect=10)  # a call that waits says so by its own parameter
-_STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10, sock_read=90)  # the server sends a beat each 20 s
+_CALL = wire.Patience(connect=10, silence=120, total=120)  # a call that waits says so by its own parameter
+_STREAM = wire.Patience(connect=10, silence=90, total=None)  # the server sends a beat each 20 s
 
 
 class OpCenterClient:
-    """One OpCenter, one token. Use as an async context manager."""
+    """One OpCenter, one token; each call has a connection of its own. Use as an async context manager."""
 
     def __init__(self, address: str, token: str | None = None, *, trace: Callable[[str], None] | None = None) -> None:
         """`address` is a URL such as `http://127.0.0.1:9180`; `token` is what login returned.
@@ -33,17 +33,14 @@ class OpCenterClient:
         self.address = address.rstrip("/")
         self.token = token
         self._trace = trace
-        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        """Nothing is kept open between calls."""
 
     async def login(self, username: str, password: str) -> dict[str, Any]:
         """Log in and keep the token. Returns `{token, username, role}`. Raises Refusal."""
@@ -71,9 +68,9 @@ class OpCenterClient:
     async def text(self, path: str, **query: str) -> AsyncIterator[bytes]:
         """GET a text as it comes, chunk by chunk. Raises Refusal."""
         with self._border():
-            async with self._open("GET", path, params=query, timeout=_STREAM_TIMEOUT) as answer:
+            async with self._open("GET", path, params=list(query.items()), patience=_STREAM) as answer:
                 await _raise_for(answer)
-                async for chunk in answer.content.iter_any():
+                async for chunk in answer.chunks():
                     yield chunk
 
     async def events(self, path: str = "/events") -> AsyncIterator[dict[str, Any]]:
@@ -96,35 +93,43 @@ class OpCenterClient:
     ) -> Any:
         began = time.monotonic()
         with self._border():
-            async with self._open(
-                method, path, json=body, params=params, headers=headers, timeout=_CALL_TIMEOUT
-            ) as answer:
+            async with self._open(method, path, body=body, params=params, headers=headers) as answer:
                 if self._trace:
-                    self._trace(f"{method} {answer.url} {answer.status} {(time.monotonic() - began) * 1000:.0f} ms")
+                    took = (time.monotonic() - began) * 1000
+                    self._trace(f"{method} {self._url(path, params)} {answer.status} {took:.0f} ms")
                 await _raise_for(answer)
                 return None if answer.status == 204 else await answer.json()
 
     @contextlib.contextmanager
     def _border(self) -> Iterator[None]:
-        """Turn aiohttp's errors into the Refusal that a user can do something with."""
+        """Turn what can go wrong on the wire into the Refusal that a user can do something with."""
         try:
             yield
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, ConnectionResetError) as error:
+        except wire.Gone as error:
             raise Refusal(Code.UNAVAILABLE, f"The OpCenter at {self.address} went away before it answered") from error
-        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+        except (OSError, TimeoutError) as error:
             raise self._unreachable() from error
-        except (aiohttp.ClientError, json.JSONDecodeError) as error:
+        except wire.NotHttp as error:
             raise Refusal(Code.UNAVAILABLE, f"What answers at {self.address} is not an OpCenter") from error
 
     def _open(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any
-    ) -> aiohttp.client._RequestContextManager:
-        if self._session is None:
-            raise RuntimeError("use OpCenterClient as an async context manager")
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        params: Sequence[tuple[str, str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        patience: wire.Patience = _CALL,
+    ) -> AbstractAsyncContextManager[wire.Answer]:
         sent = {"Accept": "application/json", **(headers or {})}
         if self.token and "Authorization" not in sent:
             sent["Authorization"] = self.token
-        return self._session.request(method, f"{self.address}/api/v1{path}", headers=sent, **more)
+        encoded = None if body is None else json.dumps(body).encode()
+        return wire.call(method, self._url(path, params), sent, encoded, patience)
+
+    def _url(self, path: str, params: Sequence[tuple[str, str]] | None) -> str:
+        return f"{self.address}/api/v1{path}" + (f"?{urlencode(params)}" if params else "")
 
     def _unreachable(self) -> Refusal:
         return Refusal(
@@ -138,13 +143,13 @@ def part(text: str) -> str:
     return quote(text, safe="")
 
 
-async def _raise_for(answer: aiohttp.ClientResponse) -> None:
+async def _raise_for(answer: wire.Answer) -> None:
     """Turn an error answer into the Refusal that it carries."""
     if answer.status < 400:
         return
     try:
         doc = await answer.json()
         refusal = Refusal(Code(doc["code"]), str(doc["error"]))
-    except (aiohttp.ClientError, ValueError, KeyError, TypeError):
+    except (wire.NotHttp, ValueError, KeyError, TypeError):
         refusal = Refusal(Code.INTERNAL, f"The OpCenter answered {answer.status} without a reason")
     raise refusal

@@ -1,50 +1,70 @@
-"""`float`: the root of the command line, and the one border at which every error becomes a sentence."""
+"""`float`: the root of the command line, and the one border at which every error becomes a sentence.
+
+A command's file is read when it is asked for: `float squeue` does not wait for what `float up` needs.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 import click
 
 from gateway.errors import Code, Refusal
 
-from .completion import completion
-from .doctor import doctor
 from .framework import INTERRUPTED, Group
-from .gateways import gateway
-from .hosts import hosts, status, version
-from .jobs import list_jobs, open_session, show, wait
-from .log import log
-from .login import login, logout
-from .moves import cancel, migrate, resume, suspend
-from .opcenter import opcenter
-from .security_groups import security_group
 from .session import session_file
-from .submit import submit
-from .templates import template
-from .up import up
-from .users import user
 
-_COMMANDS = (
-    up, doctor, login, logout, submit, list_jobs, show, open_session, wait, log, migrate, suspend, resume, cancel,
-    gateway, template, security_group, hosts, user, status, version, opcenter, completion,
-)  # fmt: skip
+# name → where it is, in the order of `float -h`
+_COMMANDS = {
+    "up": "up.up",
+    "doctor": "doctor.doctor",
+    "login": "login.login",
+    "logout": "login.logout",
+    "submit": "submit.submit",
+    "list": "jobs.list_jobs",
+    "show": "jobs.show",
+    "open": "jobs.open_session",
+    "wait": "jobs.wait",
+    "log": "log.log",
+    "migrate": "moves.migrate",
+    "suspend": "moves.suspend",
+    "resume": "moves.resume",
+    "cancel": "moves.cancel",
+    "gateway": "gateways.gateway",
+    "template": "templates.template",
+    "security-group": "security_groups.security_group",
+    "hosts": "hosts.hosts",
+    "user": "users.user",
+    "status": "hosts.status",
+    "version": "hosts.version",
+    "opcenter": "opcenter.opcenter",
+    "completion": "completion.completion",
+}
 
 
-@click.group("float", cls=Group, hide_flags=False)
+class _Root(Group):
+    """The group of all commands, which knows their names before it knows them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def find(self, name: str) -> click.Command:
+        module, _, command = _COMMANDS[name].partition(".")
+        found = getattr(importlib.import_module(f".{module}", __package__), command)
+        assert isinstance(found, click.Command)
+        return found
+
+
+@click.group("float", cls=_Root, hide_flags=False)
 def root() -> None:
     """Sessions that move between machines, behind one stable address.
 
     Start with: float up. Global options stand before or after the command.
     """
-
-
-for _command in _COMMANDS:
-    root.add_command(_command)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -85,6 +105,8 @@ def _usage(error: click.UsageError) -> str:
 
 def _write_down() -> str:
     """The traceback, for whoever looks into it; says where it is."""
+    import traceback
+
     path = session_file().with_name("error.log")
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)

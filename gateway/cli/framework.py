@@ -105,8 +105,12 @@ class Group(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         wanted = _normal(ALIASES.get(cmd_name, cmd_name))
-        found = [one for name, one in self.commands.items() if _normal(name) == wanted]
-        return found[0] if found else None
+        name = next((one for one in self.list_commands(ctx) if _normal(one) == wanted), None)
+        return None if name is None else self.find(name)
+
+    def find(self, name: str) -> click.Command:
+        """The command of a name in `list_commands`."""
+        return self.commands[name]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, spell_out(args))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from typing import Any
 
 import click
@@ -86,10 +85,16 @@ async def open_session(caller: Caller, job_id: str | None, only_print: bool) -> 
     if not urls:
         why = "has ended" if has_ended(job) else "is on no gateway: connect it with float gateway connect"
         raise Refusal(Code.CONFLICT, f"Job {job['id']} {why}")
-    if only_print or not (sys.stdout.isatty() and webbrowser.open(urls[0])):
-        say(urls[0])
-    else:
+    if not only_print and sys.stdout.isatty() and _opened(urls[0]):
         note(f"Opened {urls[0]}")
+    else:
+        say(urls[0])
+
+
+def _opened(url: str) -> bool:
+    import webbrowser
+
+    return webbrowser.open(url)
 
 
 async def get_job(client: OpCenterClient, job_id: str) -> dict[str, Any]:

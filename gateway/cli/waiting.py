@@ -27,9 +27,10 @@ async def wait_for(
     """
     clock = asyncio.get_running_loop().time
     deadline = None if timeout is None else clock() + timeout
-    seen = None
+    seen, patience = None, 0.0  # the first answer comes at once: `tell` says where the job is
     while True:
-        left = _ROUND if deadline is None else max(0.0, min(_ROUND, deadline - clock()))
+        left = patience if deadline is None else max(0.0, min(patience, deadline - clock()))
+        patience = _ROUND
         path = f"/jobs/{part(job_id)}/wait"
         job: dict[str, Any] = await client.get(path, status=",".join(statuses), timeout=f"{left:.1f}")
         if job["status"] != seen:

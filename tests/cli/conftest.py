@@ -14,13 +14,16 @@ import pytest
 import structlog
 from aiohttp import web
 
+from gateway.client import OpCenterClient
 from gateway.config import Config, Timeouts
 from gateway.engines.fake import FakeEngine
 from gateway.opcenter import OpCenter
+from gateway.opcenter.policy import Policy
 
 ROOT = Path(__file__).parent.parent.parent
 DEADLINE = 60.0
 TIMES = replace(Timeouts(), look=0.05, redial_pause=0.01)
+QUICK = replace(Policy(), hash_passes=1, hash_memory=64)
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ async def world(tmp_path: Path, server: tuple[str, int], monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", f"{rserver.parent}:{os.environ['PATH']}")
     engine = FakeEngine(behind=server)
     home = tmp_path / "opcenter"
-    opcenter = OpCenter(home, port=0, engine=engine, config=Config(home, TIMES))
+    opcenter = OpCenter(home, port=0, engine=engine, config=Config(home, TIMES), policy=QUICK)
     opened = await opcenter.open()
     assert opened.first_password
     low = free_ports(21)
@@ -148,10 +151,18 @@ async def gateway(user: Shell, world: World) -> str:
     """The id of a gateway that is Ready."""
     made = await user.out(f"float gateway create --portRange {world.ports} --securityGroup sg-default")
     gateway_id = field(made, "id")
-    async with asyncio.timeout(DEADLINE):
-        while "Ready" not in await user.out("float gateway list"):
-            pass  # each look is a process of its own: no need to pause
+    async with asyncio.timeout(DEADLINE), OpCenterClient(f"http://{world.address}") as client:
+        client.token = await world.opcenter.admin_token()
+        while (await client.get(f"/gateways/{gateway_id}"))["status"] != "Ready":  # noqa: ASYNC110 - nobody says
+            await asyncio.sleep(0.02)
     return gateway_id
+
+
+async def executing(user: Shell, world: World, more: str = "") -> str:
+    """A job that runs; its id. It has the name lab, and no gateway unless `more` says so."""
+    job = field(await user.out(f"float submit --publish {world.target} -n lab {more} -f -- server"), "id")
+    assert await user.out(f"float wait -j {job} --timeout 30") == "Executing\n"
+    return job
 
 
 def field(text: str, name: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 
-from .conftest import Shell, World, field
+from .conftest import Shell, World, executing
 
 JOB = "x" * 21
 
@@ -31,11 +31,23 @@ def is_sentence(text: str, code: int) -> bool:
     return text.startswith("Error: ") and text.endswith(f"(code: {code})\n") and text.count("\n") == 1
 
 
-async def test_without_an_opcenter(shell: Shell) -> None:
-    for line, code in WITHOUT:
-        said = await shell(line)
+async def all_refused(shell: Shell, lines: list[tuple[str, int]]) -> None:
+    """Each by itself: two at a time, since none of them changes anything."""
+    turns = asyncio.Semaphore(2)
+
+    async def refused(line: str, code: int) -> None:
+        async with turns:
+            said = await shell(line)
         assert (said.code, said.out) == (1, ""), line
         assert is_sentence(said.err, code), said.err
+
+    async with asyncio.TaskGroup() as group:
+        for line, code in lines:
+            group.create_task(refused(line, code))
+
+
+async def test_without_an_opcenter(shell: Shell) -> None:
+    await all_refused(shell, WITHOUT)
 
 
 REFUSED = [
@@ -57,10 +69,7 @@ REFUSED = [
 
 
 async def test_refused_by_the_opcenter(user: Shell) -> None:
-    for line, code in REFUSED:
-        said = await user(line)
-        assert (said.code, said.out) == (1, ""), line
-        assert is_sentence(said.err, code), said.err
+    await all_refused(user, REFUSED)
 
 
 async def test_a_gateway_with_jobs_is_not_destroyed(user: Shell, world: World, gateway: str) -> None:
@@ -81,9 +90,8 @@ async def test_a_login_that_has_ended(user: Shell) -> None:
     assert said.code == 1 and "float login" in said.err and "(code: 1001)" in said.err
 
 
-async def test_ctrl_c_is_quiet(user: Shell, world: World, gateway: str) -> None:
-    job = field(await user.out(f"float submit --publish {world.target} --gateway auto -f -- server"), "id")
-    await user.out(f"float wait -j {job}")
+async def test_ctrl_c_is_quiet(user: Shell, world: World) -> None:
+    job = await executing(user, world)
     process = await user.begin(f"exec float wait -j {job} --status Suspended")
     assert process.stderr is not None
     assert await process.stderr.readline() == b"Executing\n"
@@ -98,10 +106,9 @@ async def test_a_reader_that_leaves_is_no_error(user: Shell) -> None:
     )
 
 
-async def test_questions_are_asked_on_a_terminal_only(user: Shell, world: World, gateway: str) -> None:
+async def test_questions_are_asked_on_a_terminal_only(user: Shell, world: World) -> None:
     """On a terminal `n` changes nothing; the question is on stderr."""
-    job = field(await user.out(f"float submit --publish {world.target} --gateway auto -f -- server"), "id")
-    await user.out(f"float wait -j {job}")
+    job = await executing(user, world)
     ours, theirs = os.openpty()
     process = await asyncio.create_subprocess_exec(
         "float", "suspend", "-j", job, stdin=theirs, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

@@ -7,22 +7,16 @@ import re
 
 import yaml
 
-from .conftest import Shell, World, field
+from gateway.engines.fake import Fail
+
+from .conftest import Shell, World, executing, field
 
 DEPLOY = "float template deploy -T rstudio --targetPort 8787 --securityGroup sg-0b23d4d7482ddb825 --gateway auto"
-SUBMIT = "float submit --publish {port} --gateway auto -n lab -f -- server"
 
 
 async def group(user: Shell) -> None:
     """The guide's security group."""
     await user.out("float security-group create --id sg-0b23d4d7482ddb825 --rule 8787:127.0.0.1/32")
-
-
-async def executing(user: Shell, world: World) -> str:
-    """A job that runs; its id."""
-    job = field(await user.out(SUBMIT.format(port=world.target)), "id")
-    assert await user.out(f"float wait -j {job} --timeout 30") == "Executing\n"
-    return job
 
 
 async def test_login_says_what_scripts_compare(shell: Shell, world: World) -> None:
@@ -102,7 +96,7 @@ async def test_the_rstudio_guide(user: Shell, world: World, gateway: str) -> Non
 
 
 async def test_scripts_that_parse(user: Shell, gateway: str, world: World) -> None:
-    job = await executing(user, world)
+    job = await executing(user, world, "--gateway auto")
     address = f"127.0.0.1:{world.low}\n"
     assert await user.out(f"float show -j {job} | grep -A 1 portMappings | tail -n 1 | awk '{{print $4}}'") == address
     assert await user.out(f"float show -j {job} | grep '^status:' | awk '{{print $2}}'") == "Executing\n"
@@ -118,7 +112,7 @@ async def test_scripts_that_parse(user: Shell, gateway: str, world: World) -> No
 
 
 async def test_the_life_of_a_job(user: Shell, world: World, gateway: str) -> None:
-    job = await executing(user, world)
+    job = await executing(user, world, "--gateway auto")
     assert "Migrate request has been submitted" in await user.out(f"float migrate -j {job} -c 4 -m 8 -f --sync")
     assert "4Core8GB" in await user.out(f"float squeue -j {job}")
     assert "Suspend request has been submitted" in await user.out(f"float hibernate -j {job} -f --sync")
@@ -129,16 +123,14 @@ async def test_the_life_of_a_job(user: Shell, world: World, gateway: str) -> Non
     assert await user.out("float cancel --filter name=lab") == "No jobs\n"
 
 
-async def test_a_job_that_did_not_move_is_an_error(user: Shell, world: World, gateway: str) -> None:
-    from gateway.engines.fake import Fail
-
+async def test_a_job_that_did_not_move_is_an_error(user: Shell, world: World) -> None:
     job = await executing(user, world)
     world.engine.script("checkpoint", Fail("The disk is full."))
     said = await user(f"float migrate -j {job} --sync")
     assert said.code == 1 and "The disk is full" in said.err
 
 
-async def test_logs(user: Shell, world: World, gateway: str) -> None:
+async def test_logs(user: Shell, world: World) -> None:
     job = await executing(user, world)
     folder = world.opcenter.home / "jobs" / job
     (folder / "stderr.autosave").write_text("one\ntwo\nhttp://x/?token=abc\n")
@@ -148,7 +140,7 @@ async def test_logs(user: Shell, world: World, gateway: str) -> None:
     assert await user.out(f"float log tail -n 1 stderr -j {job}") == "http://x/?token=abc\n"
 
 
-async def test_following_a_log(user: Shell, world: World, gateway: str) -> None:
+async def test_following_a_log(user: Shell, world: World) -> None:
     job = await executing(user, world)
     log = world.opcenter.home / "jobs" / job / "stdout.autosave"
     log.write_text("before\n")
