@@ -34,6 +34,7 @@ class Program:
         env: The whole environment, nothing is inherited.
         cwd: Working directory; exists before the start, at the same path on every host.
         stdout, stderr: Files that the engine appends the program's output to; nobody else writes them.
+        notes: File in which the engine leaves its own log of a move that failed, the last one; None: nowhere.
         ports: TCP ports that the program listens on (at `{address}`, or at 0.0.0.0).
         cpu: Virtual CPUs asked for. mem: Memory asked for, GiB.
     """
@@ -46,6 +47,7 @@ class Program:
     ports: tuple[int, ...] = ()
     cpu: int = 1
     mem: int = 1
+    notes: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from .center import Center
 from .events import Closing, Event, GatewayChanged, JobChanged, What
 from .fields import refuse
 from .model import ENDED, Job
-from .programs import LOGS
 from .users import Who
 from .web import Routes
 
@@ -95,15 +94,16 @@ class _Calls:
         return await self._center.gateways.job_doc(job)
 
     async def logs(self, request: web.Request, who: Who) -> Any:
-        await self._center.book.find(request.match_info["id"], who)
-        return list(LOGS)
+        job = await self._center.book.find(request.match_info["id"], who)
+        return await asyncio.to_thread(self._center.folders.logs, job.id)
 
     async def log(self, request: web.Request, who: Who) -> Any:
         job = await self._center.book.find(request.match_info["id"], who)
         name = request.match_info["name"]
-        if name not in LOGS:
+        there = await asyncio.to_thread(self._center.folders.logs, job.id)
+        if name not in there:
             raise Refusal(
-                Code.NOT_FOUND, f"Resource not found: the job has no log {name[:80]}, but {' and '.join(LOGS)}"
+                Code.NOT_FOUND, f"Resource not found: the job has no log {name[:80]}, but {' and '.join(there)}"
             )
         response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
         await response.prepare(request)

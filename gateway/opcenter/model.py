@@ -129,7 +129,8 @@ class Job:
 
     `placement` is where the program runs, or where the act under way puts it: it is saved before the engine is
     asked. `image` is the last complete image, `next_image` the one that a checkpoint under way writes, `litter`
-    are images to be deleted. `trouble` is what the act under way has failed with; `tries` counts failed restores.
+    are images to be deleted. `trouble` is what the last act has failed with, empty when it has not; `tries` counts
+    failed restores.
     """
 
     id: JobId

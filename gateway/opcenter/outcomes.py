@@ -72,7 +72,7 @@ def back_to_executing(job: Job, now: int) -> Job:
     job = replace(job, litter=(*job.litter, *filter(None, [job.next_image])), next_image=None, next_size=None)
     verb = "moved" if job.status is JobStatus.FLOATING else "suspended"
     reason = f"It could not be {verb}, and runs on where it was: {job.trouble}"
-    return move(replace(job, trouble=""), JobStatus.EXECUTING, now, reason=reason)
+    return move(job, JobStatus.EXECUTING, now, reason=reason)
 
 
 def reopened(job: Job, now: int, reason: str | None = None) -> Job:

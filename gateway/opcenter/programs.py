@@ -13,6 +13,7 @@ from .model import Job
 from .templates import fill, fill_all
 
 LOGS = ("stdout.autosave", "stderr.autosave")
+NOTES = "move.log"  # the engine's, of the last move that failed; there is none before
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ")  # of our own environment; the rest is not the job's business
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -28,8 +29,12 @@ class Folders:
         return self._jobs / job
 
     def log(self, job: JobId, name: str) -> Path:
-        """One of `LOGS`."""
+        """One of `logs`."""
         return self.job(job) / name
+
+    def logs(self, job: JobId) -> list[str]:
+        """The names of the logs that there are."""
+        return [*LOGS, *([NOTES] if self.log(job, NOTES).exists() else [])]
 
     def images(self, job: JobId) -> Path:
         """All images of the job."""
@@ -79,6 +84,7 @@ class Folders:
             ports=tuple(dict.fromkeys(job.order.ports.values())),
             cpu=size.cpu,
             mem=size.mem,
+            notes=base / NOTES,
         )
 
     def _environment(self, job: Job, opcenter: str, environ: Mapping[str, str]) -> dict[str, str]:

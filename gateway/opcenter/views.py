@@ -42,6 +42,7 @@ def job_doc(job: Job, connected: Iterable[tuple[Lease, Gateway]], now: int) -> d
         "statusSinceMs": job.since,
         "step": None if job.step is None else job.step.value,
         "reason": job.reason,
+        "trouble": job.trouble,
         "submitTime": instant(job.submitted),
         "startTime": instant(job.started),
         "endTime": instant(job.ended),

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from gateway.engines.base import (
     ImageState,
     PlacementId,
     Program,
+    RestoreFailed,
     Running,
 )
 from gateway.engines.local import Capsules, machine
@@ -203,6 +205,7 @@ class TestCapsules(Contract):
 
         await until(settled)
         assert await second.look(one) == Absent()
+        assert list((bench.folder / "state/placements").iterdir()) == [], "Absent is said when nothing is left"
         assert await bench.ask(await second.restore(bench.placement(), bench.program(), image)) == "2"
 
     async def test_the_opcenter_is_killed_after_the_record(self, bench: Bench) -> None:
@@ -213,6 +216,23 @@ class TestCapsules(Contract):
         second = await bench.engine()
         assert await second.look(one) == running
         assert await bench.ask(running) == "1"
+
+    async def test_why_a_move_failed_is_said_and_its_log_is_left(self, bench: Bench) -> None:
+        """Of the restore that failed, then of the checkpoint that did, whatever else is cleared up."""
+        engine, one, two, image = await bench.engine(), bench.placement(), bench.placement(), bench.image()
+        notes = bench.folder / "move.log"
+        program = replace(bench.program(), notes=notes)
+        await bench.ask(await engine.start(one, program))
+        await engine.checkpoint(one, image)
+        async with bench.break_restore(engine, program) as broken:
+            with pytest.raises(RestoreFailed, match=r"put it back and try again \(CRIU: .*out") as failed:
+                await engine.restore(two, broken, image)
+        assert failed.value.public.endswith(").") and "Restoring FAILED" in notes.read_text()
+        running = await engine.restore(bench.placement(), program, image)
+        async with bench.break_checkpoint(engine, running, bench.image()):
+            with pytest.raises(CheckpointFailed, match="CRIU: "):
+                await engine.checkpoint(engine.known()[0], bench.images[-1])
+        assert "Dumping FAILED" in notes.read_text()
 
     async def test_its_keeper_is_killed(self, bench: Bench) -> None:
         """The program goes on; only its exit status will be lost."""

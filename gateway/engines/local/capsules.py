@@ -30,7 +30,7 @@ from gateway.engines.base import (
     StartFailed,
 )
 from gateway.engines.local import criu, keeper
-from gateway.engines.local.engine import LocalEngine
+from gateway.engines.local.engine import AGAIN, LocalEngine
 from gateway.engines.local.machine import Machine, Tools
 from gateway.engines.local.network import Network, NetworkFailed, Seat
 from gateway.engines.local.processes import Identity, descendants, gone, memory
@@ -114,9 +114,11 @@ class Capsules(LocalEngine):
         pidfile = run.path / "criu.pid"
         command = self._tools.criu.restore(image, run.path, pidfile, NETNS_FD)
         if not await keep("restore", run, criu_spec(command, netns, pidfile=str(pidfile))):
-            why = criu.reason(run.path / "restore.log")
-            _log.error("restore_failed", placement=placement, why=why, log=_tail(run.path / "restore.log"))
-            raise RestoreFailed(f"The job could not be brought back: {why}.")
+            log = run.path / "restore.log"
+            why = criu.reason(log)
+            _log.error("restore_failed", placement=placement, why=why, log=_tail(log))
+            _leave(log, program.notes)
+            raise RestoreFailed(f"The restore failed: {why}.")
         await asyncio.to_thread(self._network.forget_aliases, seat, before)
         return record
 
@@ -127,6 +129,7 @@ class Capsules(LocalEngine):
         if record.image is None:
             return
         if self._still_saving(record):
+            self._adopting.add(record.placement)
             task = asyncio.create_task(self._adopt_later(record))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -139,9 +142,10 @@ class Capsules(LocalEngine):
         """An earlier OpCenter's dump goes on: wait for its end, then treat it as ours."""
         async with self._lock(record.placement):
             while self._still_saving(record):  # noqa: ASYNC110 - it is another process that ends
-                await asyncio.sleep(self._timeouts.look)
+                await asyncio.sleep(AGAIN)
             if self._records.get(record.placement) == record:
                 await self._adopt(record)
+        self._adopting.discard(record.placement)
 
     async def _checkpoint(self, placement: PlacementId, image: Path) -> None:
         async with self._lock(placement):
@@ -179,6 +183,7 @@ class Capsules(LocalEngine):
         """The dump failed: bring the job back to what it was, make sure of it, and say so."""
         log = image / "dump.log"
         why, tail = criu.reason(log), _tail(log)
+        _leave(log, record.program.notes)
         await self._give_up(record)
         alive = isinstance(self._records.run(record.run).state(), Alive)
         _log.error("checkpoint_failed", placement=record.placement, why=why, alive=alive, log=tail)
@@ -233,6 +238,16 @@ def _addresses_of(run: Path) -> list[str]:
     """The same, of a placement that was restored itself."""
     path = run / _ADDRESSES
     return [str(one) for one in json.loads(path.read_text())] if path.exists() else []
+
+
+def _leave(log: Path, notes: Path | None) -> None:
+    """CRIU's log for the job's owner, before it goes with what it is about."""
+    if notes is None or not log.exists():
+        return
+    try:
+        shutil.copyfile(log, notes)
+    except OSError as error:
+        _log.warning("no_notes", notes=str(notes), error=str(error))
 
 
 def _tail(log: Path) -> Sequence[str]:

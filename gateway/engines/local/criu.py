@@ -14,6 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+_LINE = re.compile(r"(Error|Warn) +\([^)\n]*\): *(.*)")  # (00.012345)  4321: Error (criu/files.c:12): what it is
+_WORDS = 200  # characters of one line of its log that a user is told
+
 CHECK_SECONDS = 30.0  # `criu check` takes 0.05 s here; a kernel that makes it hang has no working CRIU
 
 # Both ways need the same: inner TCP connections go along, files may be locked, unlinked or sockets of others.
@@ -95,11 +98,14 @@ def check(path: Path) -> Criu | None:
 
 
 def reason(log: Path) -> str:
-    """Why CRIU failed, as half a sentence for a user: from its log, which is for engineers."""
+    """Why CRIU failed, as half a sentence for a user, with CRIU's own words: from its log, which is for engineers."""
     text = log.read_text(errors="replace") if log.exists() else ""
-    errors = "\n".join(line for line in text.splitlines() if "Error" in line or "Warn" in line)
-    known = (words for pattern, words in _REASONS if re.search(pattern, errors))
-    return next(known, "the reason is in the OpCenter's log")
+    lines = [(kind, words[:_WORDS].strip(" .")) for kind, words in _LINE.findall(text)]
+    for pattern, meaning in _REASONS:
+        if said := next((words for _, words in lines if re.search(pattern, words)), None):
+            return f"{meaning} (CRIU: {said})"
+    first = next((words for kind, words in lines if kind == "Error"), None)  # those after it follow from it
+    return f"CRIU says: {first}" if first else "CRIU ended without a reason"
 
 
 def _ask(path: Path, word: str) -> subprocess.CompletedProcess[str]:

@@ -55,6 +55,7 @@ class LocalEngine:
         self._locks: dict[PlacementId, asyncio.Lock] = {}
         self._beginning: dict[PlacementId, asyncio.Task[Running]] = {}
         self._saving: set[PlacementId] = set()
+        self._adopting: set[PlacementId] = set()  # an earlier OpCenter's checkpoint goes on, or is being cleared up
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # For a subclass to say.
@@ -228,7 +229,7 @@ class LocalEngine:
 
     def _seen(self, record: Record) -> Seen:
         if record.image is not None and record.placement not in self._saving:
-            if self._still_saving(record):
+            if record.placement in self._adopting or self._still_saving(record):
                 return Unknown("a checkpoint that an earlier OpCenter began goes on")
             if self.image(record.image) is ImageState.COMPLETE:
                 return Absent()

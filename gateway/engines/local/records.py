@@ -23,6 +23,8 @@ from gateway.engines.base import PlacementId, Program
 from gateway.engines.local import keeper
 from gateway.engines.local.processes import Identity
 
+_PATHS = ("cwd", "stdout", "stderr", "notes")  # of a Program
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -197,7 +199,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _to_json(record: Record) -> dict[str, Any]:
     program = asdict(record.program)
-    program |= {key: str(program[key]) for key in ("cwd", "stdout", "stderr")}
+    program |= {key: str(program[key]) for key in _PATHS if program[key] is not None}
     program["env"] = dict(record.program.env)
     image = None if record.image is None else str(record.image)
     return {**asdict(record), "program": program, "image": image}
@@ -205,7 +207,7 @@ def _to_json(record: Record) -> dict[str, Any]:
 
 def _from_json(doc: Mapping[str, Any]) -> Record:
     program = dict(doc["program"])
-    program |= {key: Path(program[key]) for key in ("cwd", "stdout", "stderr")}
+    program |= {key: Path(program[key]) for key in _PATHS if program.get(key) is not None}
     program |= {"argv": tuple(program["argv"]), "ports": tuple(program["ports"])}
     image = None if doc["image"] is None else Path(doc["image"])
     return Record(**{**doc, "program": Program(**program), "image": image})
