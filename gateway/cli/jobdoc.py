@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.types import JobStatus
@@ -30,6 +30,7 @@ _ORDER = [
     "status",
     "step",
     "reason",
+    "trouble",
     "submitTime",
     "startTime",
     "endTime",
@@ -70,6 +71,8 @@ def for_people(job: Doc) -> dict[str, Any]:
     """The job as yaml shows it: ordered, without what is not known yet."""
     middle = [key for key in job if key not in (*_ORDER, *_LAST, *_NOT_FOR_PEOPLE)]
     shown = {key: job[key] for key in (*_ORDER, *middle, *_LAST) if key in job and job[key] not in _EMPTY}
+    if not shown.get("trouble"):
+        shown.pop("trouble", None)
     if isinstance(shown.get("rc"), int):
         shown["rc"] = str(shown["rc"])  # a string in the original
     if isinstance(shown.get("gateway"), Mapping):
@@ -80,6 +83,13 @@ def for_people(job: Doc) -> dict[str, Any]:
 def just_submitted(job: Doc) -> dict[str, Any]:
     """As `for_people`, without the fields that are still empty."""
     return {key: value for key, value in for_people(job).items() if value != ""}
+
+
+def failures(jobs: Sequence[Doc]) -> list[str]:
+    """A line for each job that lives and whose last act has failed."""
+    return [
+        f"{job['name']} ({job['id']}): {job['reason']}" for job in jobs if job.get("trouble") and not has_ended(job)
+    ]
 
 
 def port_mappings(job: Doc) -> list[str]:

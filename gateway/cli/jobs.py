@@ -13,7 +13,7 @@ from gateway.types import JobStatus
 
 from .caller import Caller
 from .framework import Command
-from .jobdoc import COLUMNS, access_urls, for_people, has_ended
+from .jobdoc import COLUMNS, access_urls, failures, for_people, has_ended
 from .options import filter_option, job_option, pass_caller
 from .printing import Format, note, say, write_doc, write_list
 from .waiting import wait_for
@@ -42,6 +42,8 @@ async def list_jobs(caller: Caller, words: tuple[str, ...], job_id: str | None, 
         style,
         "No jobs",
     )
+    for line in failures(jobs) if style is Format.TABLE else ():
+        note(line)
 
 
 @click.command(cls=Command)

@@ -63,9 +63,9 @@ class Center:
         finally:
             await _cancel(task, failing)
 
-    async def finish(self) -> None:
+    async def finish(self, reason: str) -> None:
         """Suspend or end every job, end every gateway's process."""
-        await self._opcenter.finish()
+        await self._opcenter.finish(reason)
 
 
 class _Passed(logging.Handler):

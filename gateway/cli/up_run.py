@@ -14,17 +14,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from gateway.client import OpCenterClient
+from gateway.client import OpCenterClient, part
 from gateway.errors import Code, Refusal
 from gateway.types import JobStatus
 
 from .jobdoc import access_urls, has_ended
-from .jobs import get_job
+from .jobs import get_job, progress
 from .session import Session, save_session
 from .sockets import busy_ports
 from .up_center import Center, Ending
-from .up_screen import Screen, Story, block, how_to_start
+from .up_screen import Screen, Story, block, how_to_start, still_saved
 from .up_session import (
+    ENDED,
     Wanted,
     connected,
     drop_other_gateways,
@@ -32,6 +33,7 @@ from .up_session import (
     find_session,
     gateway_ready,
     new_job,
+    put_to_sleep,
     resume,
 )
 from .waiting import wait_for
@@ -80,8 +82,9 @@ class Run:
             if has_ended(self._job):
                 await self._explain()
                 return 1
+            others = await put_to_sleep(client, self._job)
             self._show()
-            await self._tell_changes()
+            await asyncio.gather(self._tell_changes(), *map(self._bring_back, others))
         return 0
 
     def _show(self) -> None:
@@ -114,14 +117,27 @@ class Run:
             self._job = await wait_for(self._client, self._job["id"], [JobStatus.EXECUTING, JobStatus.SUSPENDED])
 
     async def _awake(self) -> None:
-        """A session that sleeps comes back. Raises Refusal when it cannot: it stays saved then."""
+        """A session that sleeps comes back. When it cannot it stays saved, and everything else goes on."""
         if self._job["status"] != JobStatus.SUSPENDED:
             return
         await resume(self._client, self._job)
         await self._settled("Bringing your saved session back")
         if self._job["status"] == JobStatus.SUSPENDED:
-            why = f"{self._job.get('reason') or 'the log says why'}; it is still saved"
-            raise Refusal(Code.CONFLICT, f"Your session {self._job['id']} could not be brought back: {why}")
+            logs = await self._client.get(f"/jobs/{part(self._job['id'])}/log")
+            for line in still_saved(self._job, logs):
+                self._screen.line(line)
+
+    async def _bring_back(self, job: Doc) -> None:
+        """Another job that the last end has suspended: one line says what became of it."""
+        who = f"{job['name']} ({job['id']})"
+        try:
+            await resume(self._client, job)
+            back = await wait_for(self._client, job["id"], [JobStatus.EXECUTING, JobStatus.SUSPENDED])
+        except Refusal as refusal:
+            self._screen.event(f"{who} stays suspended: {refusal.sentence}")
+            return
+        how = f"Executing on {back['workingHost']}" if back["status"] == JobStatus.EXECUTING else progress(back)
+        self._screen.event(f"{who} was suspended by the last end: {how}")
 
     @contextlib.asynccontextmanager
     async def _waiting(self, what: str) -> AsyncIterator[None]:
@@ -179,7 +195,7 @@ class Run:
         live = bool(self._job) and not has_ended(self._job)
         self._screen.line()
         self._screen.line("Ending: saving your session …" if live and self._real else "Ending …")
-        if not await ending.unless_again(self._center.finish()):
+        if not await ending.unless_again(self._center.finish(ENDED)):
             self._screen.line(f"Left in a hurry: what still runs is found again by {how_to_start()}.")
         elif live and await self._last_status() == JobStatus.SUSPENDED:
             self._screen.line(f"Your session is saved: {how_to_start()} brings it back.")

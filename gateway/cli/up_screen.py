@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,8 @@ class Story:
         took, self._since = since - (self._since or since), None
         after = f", {took / 1000:.1f} s" if took > 0 else ""
         where = f" on {job['workingHost']}" if job.get("workingHost") else ""
-        return f"{status}{where}{after}{_because(job) if has_ended(job) else ''}"
+        told = has_ended(job) or job.get("trouble")
+        return f"{status}{where}{after}{_because(job) if told else ''}"
 
 
 def _because(job: dict[str, Any]) -> str:
@@ -100,7 +102,17 @@ def block(job: dict[str, Any], url: str, console: str, login: str, real: bool) -
         ("Moves are", "real (CRIU)" if real else "simulated on this machine: float doctor says why"),
         ("Ctrl-C", ends if real else "ends everything, the session too"),
     ]
-    return ["", f"  {job['name']} is ready", "", *(f"    {head:<{_WIDTH}}{text}" for head, text in rows), ""]
+    state = "suspended, and everything else is ready" if job["status"] == JobStatus.SUSPENDED else "ready"
+    return ["", f"  {job['name']} is {state}", "", *(f"    {head:<{_WIDTH}}{text}" for head, text in rows), ""]
+
+
+def still_saved(job: dict[str, Any], logs: Sequence[str]) -> list[str]:
+    """What stands on the screen when a saved session could not be brought back; `logs` are the names of its logs."""
+    command = how_to_call()
+    rows = [("Why", job["reason"]), ("Try again", f"{command} resume -j {job['id']}")]
+    rows += [("CRIU's log", f"{command} log -j {job['id']} cat {one}") for one in logs if one == "move.log"]
+    head = "  Your session could not be brought back. It is still saved, nothing is lost."
+    return ["", head, "", *(f"    {name:<{_WIDTH}}{text}" for name, text in rows)]
 
 
 def how_to_call() -> str:

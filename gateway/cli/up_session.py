@@ -11,11 +11,13 @@ from typing import Any
 
 from gateway.client import OpCenterClient, part
 from gateway.errors import Code, Refusal
+from gateway.types import JobStatus
 
 from .jobdoc import has_ended
 
 TAG = ("started-by", "float-up")
 NAME = "up"
+ENDED = "up ended"  # the reason with which the end suspends jobs: the next start brings those back
 _READY = 30.0  # seconds from a gateway's start until it serves: it takes one
 _PAUSE = 0.2  # between two looks at it
 
@@ -105,6 +107,12 @@ async def new_job(client: OpCenterClient, wanted: Wanted, gateway_id: str) -> Do
 async def resume(client: OpCenterClient, job: Doc) -> None:
     """Bring a suspended session back; returns when that has begun. Raises Refusal."""
     await client.post(f"/jobs/{part(job['id'])}/resume")
+
+
+async def put_to_sleep(client: OpCenterClient, own: Doc) -> list[Doc]:
+    """The other jobs that the last end has suspended."""
+    jobs = await client.get("/jobs", filter=f"status={JobStatus.SUSPENDED}")
+    return [dict(job) for job in jobs if job["reason"] == ENDED and job["id"] != own["id"]]
 
 
 def _is_ours(job: Doc, wanted: Wanted) -> bool:

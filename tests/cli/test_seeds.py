@@ -130,6 +130,19 @@ async def test_a_job_that_did_not_move_is_an_error(user: Shell, world: World) ->
     assert said.code == 1 and "The disk is full" in said.err
 
 
+async def test_a_job_that_did_not_come_back_is_an_error_and_squeue_says_why(user: Shell, world: World) -> None:
+    job = await executing(user, world)
+    await user.out(f"float suspend -j {job} -f --sync")
+    world.engine.script("restore", *[Fail("No memory.")] * 3)
+    said = await user(f"float resume -j {job} --sync")
+    assert (said.code, said.out) == (1, "Resume request has been submitted\n")
+    assert said.err.splitlines()[-1].startswith(f"Error: Job {job} is Suspended (It could not be brought back")
+    assert said.err.endswith("No memory.) (code: 1005)\n")
+    assert (await user("float squeue")).err.startswith(f"lab ({job}): It could not be brought back")
+    await user.out(f"float resume -j {job} --sync")
+    assert (await user("float squeue")).err == ""
+
+
 async def test_logs(user: Shell, world: World) -> None:
     job = await executing(user, world)
     folder = world.opcenter.home / "jobs" / job

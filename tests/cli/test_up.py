@@ -1,4 +1,8 @@
-"""`float up` from its first start to its last: the real engine of this machine, a real JupyterLab, real signals."""
+"""`float up` from its first start to its last: the real engine of this machine, real processes, real signals.
+
+Where it does not matter what the session is, it is a stand-in for RStudio Server that starts at once; JupyterLab in
+capsules is in tests/live.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import importlib.util
 import re
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,17 +21,23 @@ import pytest
 from gateway.engines.local import criu, machine
 from gateway.engines.local.network import tag
 
-from .conftest import DEADLINE, Shell, free_ports
+from .conftest import DEADLINE, Shell, field, free_ports
 
 REAL = machine.examine().tools is not None
-ENGINES = [
-    "plain",
-    pytest.param("capsules", marks=pytest.mark.skipif(not REAL, reason="needs root and a working CRIU")),
+capsules = pytest.mark.skipif(not REAL, reason="needs root and a working CRIU")
+jupyterlab = pytest.mark.skipif(importlib.util.find_spec("jupyterlab") is None, reason="needs JupyterLab")
+LIVES = [
+    pytest.param("plain", "jupyter", r"lab\?token=\w+", "jupyter-config-data", marks=jupyterlab),
+    pytest.param("capsules", "rstudio", "", "Directory listing", marks=capsules),
 ]
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.skipif(importlib.util.find_spec("jupyterlab") is None, reason="needs JupyterLab"),
-]
+pytestmark = [pytest.mark.live]
+RSERVER = f"""#!{sys.executable}
+import sys
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+
+options = dict(one[2:].split("=", 1) for one in sys.argv[1:])
+HTTPServer((options["www-address"], int(options["www-port"])), SimpleHTTPRequestHandler).serve_forever()
+"""
 
 
 class Up:
@@ -76,7 +87,7 @@ class Machine:
         self.low = free_ports(13)
         self.all: list[Up] = []
 
-    async def up(self, options: str = "") -> Up:
+    async def up(self, options: str = "--template rstudio") -> Up:
         line = f"exec float up --ports {self.low}:{self.low + 10} --opcenter-port {self.low + 11} {options}"
         one = Up(self.shell, await self.shell.begin(line))
         self.all.append(one)
@@ -98,6 +109,9 @@ class Machine:
 @pytest.fixture
 async def machine_(shell: Shell) -> AsyncIterator[Machine]:
     shell.environ |= {"FLOATGATE_CRIU": str(criu.default_prefix())}
+    rserver = shell.home / "bin" / "rserver"
+    rserver.write_text(RSERVER)
+    rserver.chmod(0o755)
     one = Machine(shell)
     yield one
     for up in one.all:
@@ -110,14 +124,15 @@ async def machine_(shell: Shell) -> AsyncIterator[Machine]:
         await up.rest()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-async def test_its_life(machine_: Machine, shell: Shell, engine: str) -> None:
+@pytest.mark.parametrize(("engine", "template", "path", "page"), LIVES)
+async def test_its_life(machine_: Machine, shell: Shell, engine: str, template: str, path: str, page: str) -> None:
     shell.environ["FLOATGATE_ENGINE"] = engine
-    up = await machine_.up()
+    options = f"--template {template}"
+    up = await machine_.up(options)
     url = await up.ready()
-    assert re.fullmatch(rf"http://127\.0\.0\.1:{machine_.low}/lab\?token=\w+", url)
+    assert re.fullmatch(rf"http://127\.0\.0\.1:{machine_.low}/{path}", url)
     assert any("admin / " in line and "first start" not in line for line in up.lines)
-    assert "jupyter-config-data" in await shell.out(f"curl -sL --cookie-jar ~/jar '{url}'")
+    assert page in await shell.out(f"curl -sL --cookie-jar ~/jar '{url}'")
     job = (await shell.out("float squeue -F json | grep -m1 '\"id\"'")).split('"')[3]
     await shell.out(f"float migrate -j {job} --sync")
     assert "Executing on" in await up.until(r"Executing on .*, \d+\.\d s")
@@ -125,18 +140,61 @@ async def test_its_life(machine_: Machine, shell: Shell, engine: str) -> None:
     assert machine_.left() == []
     assert ("Your session is saved" in last) == (engine == "capsules"), last
 
-    up = await machine_.up()
+    up = await machine_.up(options)
     again = await up.ready()
     assert any("as shown at the first start" in line for line in up.lines)
-    assert (again == url) == (engine == "capsules")
+    assert again == url or "token" in url, "a new JupyterLab has a token of its own"
+    now = (await shell.out("float squeue -F json | grep -m1 '\"id\"'")).split('"')[3]
+    assert (now == job) == (engine == "capsules")
     up.process.kill()
     await up.rest()
     assert machine_.left() != []
 
-    up = await machine_.up()
+    up = await machine_.up(options)
     assert await up.ready() == again
     assert any("Found your session again, it is Executing" in line for line in up.lines)
     await up.end(signal.SIGTERM)
+    assert machine_.left() == []
+
+
+@capsules
+async def test_what_the_end_suspended_comes_back_or_says_why_not(machine_: Machine, shell: Shell) -> None:
+    """The session cannot be restored: all else goes on, and says why and what to do. Other jobs come back too."""
+    shell.environ["FLOATGATE_ENGINE"] = "capsules"
+    up = await machine_.up()
+    url = await up.ready()
+    job = (await shell.out("float squeue -F json | grep -m1 '\"id\"'")).split('"')[3]
+    other = field(await shell.out("float submit -n other -f -- sleep 1000"), "id")
+    asleep = field(await shell.out("float submit -n asleep -f -- sleep 1000"), "id")
+    await shell.out(f"float wait -j {other} && float wait -j {asleep} && float suspend -j {asleep} -f --sync")
+    assert "Your session is saved" in await up.end()
+
+    log = shell.home / ".floatgate" / "jobs" / job / "stdout.autosave"
+    away = log.rename(log.with_name("away"))
+    up = await machine_.up()
+    await up.until("rstudio is suspended, and everything else is ready")
+    said = "\n".join(up.lines)
+    why = r"Why +It could not be brought back, its image is kept: .*\(CRIU: .*stdout\.autosave.*\)\."
+    assert re.search(why, said) and f"resume -j {job}" in said and ".;" not in said
+    assert "Ending" not in said and "Error" not in said
+    await up.until(rf"other \({other}\) was suspended by the last end: Executing on ")
+    listed = await shell("float squeue")
+    assert f"rstudio ({job}): It could not be brought back" in listed.err
+    assert re.search(rf"{job}.* Suspended ", listed.out) and re.search(rf"{asleep}.* Suspended ", listed.out)
+    shown = await shell.out(f"float show -j {job}")
+    assert "trouble: " in shown and "put it back and try again" in shown
+    assert "Restoring FAILED" in await shell.out(f"float log -j {job} cat move.log")
+    assert "suspended" in await shell.out(f"curl -s -H 'Accept: text/html' {url}")
+
+    failed = await shell(f"float resume -j {job} --sync")
+    assert failed.code == 1 and "It could not be brought back" in failed.err.splitlines()[-1], failed
+    await up.until(r"Suspended, \d+\.\d s \(It could not be brought back")
+    away.rename(log)
+    await shell.out(f"float resume -j {job} --sync")
+    await up.until(r"Executing on ")
+    assert "Directory listing" in await shell.out(f"curl -s {url}")
+    assert "trouble" not in await shell.out(f"float show -j {job}")
+    assert "Your session is saved" in await up.end()
     assert machine_.left() == []
 
 
@@ -157,7 +215,7 @@ async def test_a_second_ctrl_c_hurries(machine_: Machine, shell: Shell) -> None:
 async def test_ctrl_c_before_it_is_ready(machine_: Machine, shell: Shell) -> None:
     shell.environ["FLOATGATE_ENGINE"] = "plain"
     up = await machine_.up()
-    await up.until("Starting jupyter")
+    await up.until("Starting rstudio")
     await up.end()
     assert machine_.left() == []
 

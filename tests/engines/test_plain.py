@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.engines.base import ImageState, Program, Running
+from gateway.engines.base import ImageState, Program, RestoreFailed, Running
 from gateway.engines.local import Plain, local_engine
 from gateway.engines.local.machine import examine
 from tests.engines.bench import Bench, ask, processes, until
@@ -47,6 +47,18 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 class TestPlain(Contract):
     """The contract."""
+
+    async def test_an_image_of_a_capsule_is_neither_restored_nor_given_up(self, bench: Bench) -> None:
+        """A machine that has lost its CRIU: what was saved with it waits until it is there again."""
+        engine, image = await bench.engine(), bench.image()
+        image.mkdir()
+        (image / "floatgate.json").write_text('{"engine": "capsules", "addresses": [], "criu": "4.1"}')
+        assert engine.image(image) is ImageState.COMPLETE
+        with pytest.raises(RestoreFailed, match="saved by the engine capsules and only that"):
+            await engine.restore(bench.placement(), bench.program(), image)
+        assert engine.image(image) is ImageState.COMPLETE and engine.known() == []
+        await engine.discard(image)
+        assert engine.image(image) is ImageState.NONE
 
     async def test_a_child_with_its_own_session_is_frozen_and_ends_with_it(self, bench: Bench) -> None:
         """A Jupyter kernel has a session of its own."""

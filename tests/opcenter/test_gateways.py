@@ -83,6 +83,19 @@ async def test_a_move_seen_from_the_gateway(world: World) -> None:
         assert [one.version for one in peer.snapshots] == sorted({one.version for one in peer.snapshots})
 
 
+async def test_why_a_job_did_not_come_back_reaches_the_gateway(world: World) -> None:
+    """What the widget shows beside Suspended: the snapshot's reason."""
+    gateway = await world.gateway()
+    async with world.peer(gateway) as peer:
+        job = await world.running(gateway=gateway["id"])
+        await world.api.post(f"/jobs/{job['id']}/suspend")
+        await world.until(job, "Suspended")
+        world.engine.script("restore", *[Fail("No memory.")] * 3)
+        await world.api.post(f"/jobs/{job['id']}/resume")
+        shown = await peer.listener(job["id"], lambda one: "No memory." in one.reason)
+        assert (shown.status, shown.gate) == (JobStatus.SUSPENDED, GateState.SUSPENDED)
+
+
 def first(gateway: dict) -> int:
     return int(gateway["portRange"].partition("-")[0])
 

@@ -63,9 +63,10 @@ async def test_a_failed_checkpoint_leaves_the_job_where_it_was(world: World) -> 
     back = await world.until(job, "Executing")
     assert back["address"] == job["address"]
     assert "runs on where it was: The disk is full." in back["reason"]
-    assert (back["cpu"], back["moves"]) == (job["cpu"], 0)
+    assert (back["cpu"], back["moves"], back["trouble"]) == (job["cpu"], 0, "The disk is full.")
     assert await migrate(world, job)  # and it can be tried again
-    assert (await world.until(job, "Executing"))["address"] != job["address"]
+    moved = await world.until(job, "Executing")
+    assert moved["address"] != job["address"] and moved["trouble"] == ""
 
 
 async def test_a_failed_restore_is_tried_on_another_host(world: World) -> None:
@@ -82,9 +83,10 @@ async def test_after_three_failed_restores_the_image_is_kept_and_resume_works(wo
     await migrate(world, job)
     kept = await world.until(job, "Suspended")
     assert "its image is kept: resume it to try again. No memory." in kept["reason"]
-    assert kept["actions"] == ["resume", "cancel"]
+    assert (kept["actions"], kept["trouble"]) == (["resume", "cancel"], "No memory.")
     await world.api.post(f"/jobs/{job['id']}/resume")
-    assert (await world.until(job, "Executing"))["reason"] == "user"
+    back = await world.until(job, "Executing")
+    assert (back["reason"], back["trouble"]) == ("user", "")
 
 
 async def test_suspend_frees_the_host_and_resume_brings_the_job_back(world: World) -> None:

@@ -8,6 +8,7 @@ until it is done, and `stop` of a placement that is still being started ends tha
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
@@ -35,7 +36,7 @@ from gateway.engines.local import machine
 from gateway.engines.local.network import NetworkFailed
 from gateway.engines.local.processes import descendants, freeze, gone, signal_all
 from gateway.engines.local.records import Alive, Busy, Locked, Nothing, Over, Record, Records, Run
-from gateway.engines.local.spawn import unfit
+from gateway.engines.local.spawn import MARKER, unfit
 
 _T = TypeVar("_T")
 AGAIN = 0.02  # seconds between two looks at processes that are about to change
@@ -156,6 +157,9 @@ class LocalEngine:
             raise failure(why)
         if image is not None and self.image(image) is not ImageState.COMPLETE:
             raise failure("There is no complete image of the job: it cannot be brought back from here.")
+        if image is not None and (maker := made_by(image)) != self.capabilities().engine:
+            how = "float doctor says what this machine lacks for it"
+            raise failure(f"The job was saved by the engine {maker} and only that can bring it back: {how}.")
         task = asyncio.create_task(self._bring_up(placement, program, image, failure))
         self._beginning[placement] = task
         task.add_done_callback(lambda _: self._beginning.pop(placement, None))
@@ -256,6 +260,11 @@ class LocalEngine:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
+
+
+def made_by(image: Path) -> str:
+    """The engine that made a complete image: `capsules` or `plain`."""
+    return str(json.loads((image / MARKER).read_text())["engine"])
 
 
 def kill_tree(run: Run) -> None:

@@ -66,9 +66,12 @@ class Plain(LocalEngine):
     def image(self, image: Path) -> ImageState:
         """COMPLETE as long as the frozen processes live."""
         try:
-            run = self._records.run(json.loads((image / MARKER).read_text())["run"])
+            doc = json.loads((image / MARKER).read_text())
         except FileNotFoundError:
             return ImageState.PARTIAL if image.is_dir() and any(image.iterdir()) else ImageState.NONE
+        if doc["engine"] != "plain":
+            return ImageState.COMPLETE  # of a capsule: not ours to restore, and not ours to give up
+        run = self._records.run(doc["run"])
         return ImageState.COMPLETE if isinstance(run.state(), Alive) else ImageState.PARTIAL
 
     async def discard(self, image: Path) -> None:
@@ -167,7 +170,7 @@ class Plain(LocalEngine):
 
     async def _discard(self, image: Path) -> None:
         try:
-            name = str(json.loads((image / MARKER).read_text())["run"])
+            name = str(json.loads((image / MARKER).read_text()).get("run", ""))
         except FileNotFoundError:
             name = ""
         if name and all(record.run != name for record in self._records.all()):
