@@ -74,8 +74,8 @@ class Timeouts:
     """From the restore's start until it counts as failed."""
     look: float = 1.0
     """Between two looks of the OpCenter at every job."""
-    release_pace: float = 0.002
-    """Between two held requests let through after a move: 500 a second do not knock a server over."""
+    release: float = 0.1
+    """From a held request's release after a move until it no longer counts in `release_width`: it may be a long poll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,8 @@ class Limits:
 
     waiting_per_job: int = 1000
     """Held requests of one job; one more sheds the oldest with 503."""
+    release_width: int = 32
+    """Held requests of one job that are let through at a time after a move; one more waits until one is answered."""
     held_bytes_per_job: int = 1 << 30
     """Bytes of held request bodies, memory and disk; one more is answered 503."""
     spool_memory: int = 1 << 20

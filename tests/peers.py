@@ -68,7 +68,8 @@ class Conversation:
             length = int.from_bytes(await self.exactly(2 if length == 126 else 8))
         mask = await self.exactly(4) if second & 0x80 else b"\0\0\0\0"
         payload = await self.exactly(length)
-        return first, bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+        key = (mask * (length // 4 + 1))[:length]
+        return first, (int.from_bytes(payload) ^ int.from_bytes(key)).to_bytes(length)
 
     def reset(self) -> None:
         """End the connection with a TCP reset."""

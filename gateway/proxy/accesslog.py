@@ -22,15 +22,15 @@ class AccessLog:
     """Lines for one worker, to stderr, which is gateway.log."""
 
     def __init__(self) -> None:
-        self._on = os.environ.get("FLOATGATE_ACCESS_LOG", "on") != "off"
+        self.on = os.environ.get("FLOATGATE_ACCESS_LOG", "on") != "off"
         self._lines: list[_Line] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, job: str, client: str, method: bytes, target: bytes, status: int, size: int, seconds: float) -> None:
-        """`size`: bytes of body to the browser. `status` 0: no answer was begun."""
-        if not self._on:
-            return
-        self._lines.append((time.time(), job, client, method, target, status, size, seconds))
+    def add(
+        self, when: float, job: str, client: str, method: bytes, target: bytes, status: int, size: int, seconds: float
+    ) -> None:
+        """`when`: the end, time.time(). `size`: bytes of body to the browser. `status` 0: no answer was begun."""
+        self._lines.append((when, job, client, method, target, status, size, seconds))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self.flush)
         elif len(self._lines) >= _BATCH:
@@ -52,10 +52,15 @@ def _stamp(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
+@lru_cache(maxsize=1024)
+def _quoted(path: bytes) -> str:
+    return json.dumps(path.decode("latin-1"))
+
+
 def _format(line: _Line) -> str:
     when, job, client, method, target, status, size, seconds = line
     stamp = _stamp(int(when))
-    path = json.dumps(target.partition(b"?")[0].decode("latin-1"))
+    path = _quoted(target.partition(b"?")[0])
     return (
         f'{{"event": "request", "timestamp": "{stamp}.{int(when % 1 * 1000):03d}Z", "job": "{job}", '
         f'"client": "{client}", "method": "{method.decode("latin-1")}", "path": {path}, "status": {status}, '

@@ -45,6 +45,9 @@ class Body:
         self.present = request.body_exists
         self.length = request.content_length if self.present else None
         self.replayable = True
+        self.complete = not self.present
+        """The job may have all of it."""
+        self._to_send = self.length or 0
         self._keep = keep
         self._request, self._budget = request, budget
         self._idle = timeouts.body_idle
@@ -75,6 +78,7 @@ class Body:
 
     async def send(self, connection: Connection) -> None:
         """All of it, from the beginning. Raises UpstreamError, BodyTimeout, or aiohttp's word for a lost client."""
+        self._to_send = self.length or 0
         for chunk in self._spool.chunks():
             await self._write(connection, chunk)
         for chunk in self._carried:
@@ -87,6 +91,7 @@ class Body:
                 self._forget()
                 self._carried.clear()  # it goes out now
             await self._write(connection, chunk)
+        self.complete = True
         if self.chunked:
             connection.write(b"0\r\n\r\n")
 
@@ -112,6 +117,9 @@ class Body:
         self.close()
 
     async def _write(self, connection: Connection, chunk: bytes) -> None:
+        if self.length is not None:
+            self._to_send -= len(chunk)
+            self.complete = self.complete or self._to_send <= 0
         connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self.chunked else chunk)
         await connection.drain()
 

@@ -8,9 +8,11 @@ from gateway.config import Config
 
 from . import cookies, headers
 from .accesslog import AccessLog
+from .documents import Documents
 from .gate import Gate
 from .headers import Visit
 from .heads import Lines
+from .replay import COMMON, Table
 
 _REMEMBERED = 64  # Host headers: a browser uses one, an attacker any number
 
@@ -28,12 +30,16 @@ class Door:
     job: str = field(init=False)
     known: dict[bytes, Lines] = field(init=False, default_factory=dict)
     """Header lines that heads.py has read before."""
+    documents: Documents = field(init=False)
+    table: Table = COMMON
+    """What is known of the job's application: which requests may be sent twice."""
     _prefix: str = field(init=False)
     _hosts: dict[bytes, bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         listener = self.gate.listener
         self.job = listener.job
+        self.documents = Documents(listener.job, self.control_port)
         self._prefix = cookies.prefix(listener.port, listener.job)
 
     def visit(self, client: str, host: bytes) -> Visit:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import time
 from contextlib import suppress
 from functools import cached_property
 
@@ -23,16 +24,17 @@ from aiohttp.web_exceptions import HTTPException
 
 from gateway.errors import Outcome
 from gateway.types import GateState
-from widget.assets import loader
 
-from . import headers, inject, own, replay
+from . import headers, own, replay
 from .body import Body, BodyTimeout
 from .deliver import Delivery
+from .documents import may_inject_request
 from .door import Door
 from .gate import Refused
 from .handshake import is_websocket, offered, open_relay
 from .headers import RawHeaders, Visit
 from .listener import BrowserConnection
+from .replay import Attempt, Sent, Verdict
 from .reply import ClientGone, Reply
 from .sse import HEARTBEAT, EventStream
 from .upstream import Answer, BadAnswer, Connection, Lost, Unreachable
@@ -57,8 +59,9 @@ class Exchange:
         self.came: RawHeaders = list(request.raw_headers)
         self.reply: Reply = Reply(request, door.config.timeouts.write_idle)
         timeouts, limits = door.config.timeouts, door.config.limits
-        keep = replay.may_repeat(self.method, self.target, b"", True)
+        keep = replay.worth_keeping(self.method, self.target, door.table)
         self.body = Body(request, door.gate, timeouts, limits, keep=keep)
+        self._cut = False  # by the gate: nothing may reach the job before it has let us in again
         self._connection: Connection | None = None
         self.stream: EventStream | None = None
         """Set while server-sent events pass: they go on after a move."""
@@ -98,6 +101,7 @@ class Exchange:
             if isinstance(answer, Refused):
                 await self._refuse(answer.outcome)
                 return _Next.DONE
+            self._cut = False
             try:
                 return await self._attempt()
             except Unreachable as error:
@@ -112,6 +116,8 @@ class Exchange:
 
     async def _attempt(self) -> _Next:
         connection = self._connection = await self.gate.connection(fresh=self._wants_fresh())
+        if self._cut:
+            raise Lost("the job moves")
         connection.begin(self.method)
         connection.write(self._head_again() if self.stream is not None else self.head)
         if is_websocket(self):
@@ -178,9 +184,13 @@ class Exchange:
             self.reply.cut()
             return _Next.DONE
         self._losses += self.gate.is_open  # while the gate is held it is the move that cuts, however often
-        if self._repeatable and self._losses <= _RETRIES:
+        verdict = self._verdict if self.stream is None else Verdict.RESEND
+        if verdict is Verdict.RESEND and self._losses <= _RETRIES:
             self._drop_connection()
             return _Next.AGAIN
+        if isinstance(verdict, replay.Answer) and self._cut:
+            await own.write(self, 200, [(b"Content-Type", verdict.content_type)], verdict.body)
+            return _Next.DONE
         self.gate.lost()
         log.warning("request lost", job=self.gate.listener.job, method=self.request.method, why=str(error))
         return await self._fail(Outcome.LOST)
@@ -217,25 +227,27 @@ class Exchange:
         client = self.client.client if self.request.protocol else ""
         status = self.reply.status if self.reply.begun else 0
         job = self.gate.listener.job
-        self.door.access.add(job, client, self.method, self.target, status, self.reply.size, seconds)
+        if self.door.access.on:
+            self.door.access.add(time.time(), job, client, self.method, self.target, status, self.reply.size, seconds)
 
     # What the gate asks
 
     @property
     def replayable(self) -> bool:
-        """It may be cut at once and sent again: it only reads, or waits for news."""
-        return self.stream is not None or (replay.only_reads(self.method, self.target) and self._repeatable)
+        """It may be cut at once and sent again: it only reads, or waits for news, or has not been sent whole."""
+        at_rest = replay.only_reads(self.method, self.target) or not self.body.complete
+        return self.stream is not None or (at_rest and self._verdict is Verdict.RESEND)
 
     @property
-    def _repeatable(self) -> bool:
-        """It may be sent again now: nothing was answered, and a second time does no harm."""
-        connection = self._connection
-        if self.stream is not None:
-            return True
-        if self.reply.begun or (connection is not None and connection.answered):
-            return False
-        sent = connection is not None and connection.sent > 0
-        return not sent or replay.may_repeat(self.method, self.target, self.body.start, self.body.replayable)
+    def _verdict(self) -> Verdict | replay.Answer:
+        """What to do if the connection is lost now."""
+        connection, body = self._connection, self.body
+        answered = self.reply.begun or (connection is not None and connection.answered)
+        sent = Sent.NONE
+        if connection is not None and connection.sent:
+            sent = Sent.ALL if body.complete else Sent.SOME
+        attempt = Attempt(self.method, self.target, self.came, body.start, body.replayable, sent, answered)
+        return replay.judge(attempt, self.door.table)
 
     async def while_waiting(self) -> None:
         """Comments into a stream that is open already; else the body is taken in."""
@@ -248,6 +260,7 @@ class Exchange:
 
     def cut(self) -> None:
         """Give the job's side up: the job moves."""
+        self._cut = True
         if self._connection is not None:
             self._connection.abort("the job moves")
 
@@ -272,15 +285,9 @@ class Exchange:
         return self.door.visit(self.client.client, self.host)
 
     @property
-    def form(self) -> bytes:
-        """Names what we make of a document: part of its ETag, so that no cache mixes forms up."""
-        asset = loader(self.gate.listener.job, self.door.control_port)
-        return asset.etag.strip('"').encode()
-
-    @property
     def navigation(self) -> bool:
         """A person's browser opens a page: it is given pages, not a bare 503."""
-        return inject.may_inject_request(self.method, self.target, self.came)
+        return may_inject_request(self.method, self.target, self.came)
 
     def _admit(self) -> Outcome | None:
         """What may not pass gets its answer here; aiohttp's parser has refused the rest already."""
@@ -312,7 +319,7 @@ class Exchange:
     def _out(self) -> RawHeaders:
         if is_websocket(self):
             return headers.for_job(offered(self), self.target, self.visit, upgrade=True)
-        came = inject.request_edits(self.came, self.form) if self.navigation else self.came
+        came = self.door.documents.asked(self.came) if self.navigation else self.came
         out = headers.for_job(came, self.target, self.visit, upgrade=False)
         return [*out, (b"Transfer-Encoding", b"chunked")] if self.body.chunked else out
 

@@ -84,6 +84,10 @@ class Scanner:
         """No frame and no fragmented message is under way: another connection could carry on from here."""
         return not self._left and not self._in_message and not self._kept
 
+    def passes(self, data: bytes) -> bool:
+        """Whether these bytes are exactly one whole, short, final data frame, after which nothing is different."""
+        return not self._left and not self._kept and self._skip_plain(data, 0) == len(data)
+
     def feed(self, data: bytes) -> list[Piece]:
         """Cut the next bytes. Raises FrameError; the scanner is of no use after that."""
         if self._left > len(data):  # the common case of a large message: all payload

@@ -1,13 +1,12 @@
-"""The gate before one server of one job: the asyncio shell of `hold.py`, and the conductor of a move.
+"""The gate before one server of one job: the asyncio shell of `hold.py`.
 
-Exchanges ask for `passage`; relays enrol. The control plane says `follow(listener)`; the gate drains, holds, waits
-until the server accepts, brings the WebSockets back and lets the line go on, in this order, and reports.
+Exchanges ask for `passage`, or `enter` without a task; relays enrol. The control plane says `follow(listener)`; what
+follows from that is conducted by `conductor.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -20,8 +19,10 @@ from gateway.config import Limits, Timeouts
 from gateway.errors import Outcome
 from gateway.types import GateReport, GateState, Listener
 
+from .conductor import Conductor
 from .hold import Go, Hold, No, State, Wait, Why
-from .upstream import Connection, Pool, Unreachable
+from .release import Release
+from .upstream import Connection, Pool
 
 log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ class Inside(Protocol):
         """It may be sent again now."""
 
     def cut(self) -> None:
-        """Give the job's side up now."""
+        """Give the job's side up now, and do not take it up again before the gate has let you in again."""
 
 
 class Waiting(Inside, Protocol):
@@ -93,30 +94,28 @@ class Gate:
         self.listener = listener
         self.pool = Pool(timeouts, limits)
         self.relays: set[Relayed] = set()
-        self._timeouts = timeouts
-        self._reporter = reporter
-        self._hold = Hold(max_waiting=limits.waiting_per_job, max_seconds=timeouts.hold)
-        self._calls: dict[int, asyncio.Future[Pass | Refused]] = {}
-        self._inside: dict[int, Inside] = {}
-        self._numbers = itertools.count()
-        self._quiet = asyncio.Event()
-        self._quiet.set()
-        self._move: asyncio.Task[None] | None = None
+        self.hold: Hold[Inside] = Hold(max_waiting=limits.waiting_per_job, max_seconds=timeouts.hold)
+        self.release = Release(limits.release_width, timeouts.release)
+        self.quiet = asyncio.Event()
+        """Nobody is inside; kept right only while the gate is not open."""
         self.counts: Counter[str] = Counter()
         """For metrics.py: held, refused, moves, websockets_kept, websockets_lost."""
-        self._waited = 0
+        self._reporter = reporter
+        self._calls: dict[Inside, asyncio.Future[Pass | Refused]] = {}
+        self._conductor = Conductor(self, timeouts, reporter)
+        self._move: asyncio.Task[None] | None = None
         self._held_bytes = 0
         self._max_held_bytes = limits.held_bytes_per_job
 
     @property
     def waiting(self) -> int:
         """Requests in line."""
-        return self._hold.waiting
+        return self.hold.waiting
 
     @property
     def is_open(self) -> bool:
         """Requests go on to the job."""
-        return self._hold.state is State.OPEN
+        return self.hold.state is State.OPEN
 
     # What held bodies may take
 
@@ -140,16 +139,18 @@ class Gate:
             return
         if self._move is not None:
             self._move.cancel()
+        conductor, job = self._conductor, listener.job
         match listener.gate:
             case GateState.OPEN:
-                self._hold.hold()  # until the server accepts
-                self._move = asyncio.create_task(self._reopen(), name=f"reopen {listener.job}")
+                self.hold.hold()  # until the server accepts
+                self._move = asyncio.create_task(conductor.reopen(listener), name=f"reopen {job}")
             case GateState.HELD | GateState.SUSPENDED:
-                self._hold.hold()
-                self._move = asyncio.create_task(self._drain(listener), name=f"drain {listener.job}")
+                self.hold.hold()
+                self._move = asyncio.create_task(conductor.drain(listener), name=f"drain {job}")
             case GateState.ENDED:
                 self._refuse_line(Outcome.ENDED)
-                self._move = asyncio.create_task(self._finish(), name=f"finish {listener.job}")
+                self._move = asyncio.create_task(conductor.finish(), name=f"finish {job}")
+        self.note()
 
     async def close(self) -> None:
         """Refuse who waits, close every WebSocket so that its client comes back, stop every task."""
@@ -163,143 +164,45 @@ class Gate:
         self.pool.close()
 
     def _refuse_line(self, outcome: Outcome) -> None:
-        for who in self._hold.shut():
+        for who in self.hold.shut():
             self._answer(who, Refused(outcome))
-
-    async def _drain(self, listener: Listener) -> None:
-        """Until nothing of ours is inside the job any more; then say so."""
-        await asyncio.gather(self._empty(), self._park_all())
-        await self._park_all()  # those whose handshake was inside when the others were parked
-        self.pool.aim(None)
-        count = len(self.relays)
-        log.info("drained", job=listener.job, generation=listener.generation, websockets=count)
-        self._reporter.report(
-            GateReport(listener.job, listener.port, listener.generation, drained=True, websockets=count)
-        )
-
-    async def _park_all(self) -> None:
-        """Per path one after the other, so that we know which one the server saw close last."""
-        await asyncio.gather(*(_park_in_order(group) for group in self._by_path()))
-
-    def _by_path(self) -> list[list[Relayed]]:
-        relays = sorted(self.relays, key=lambda one: (one.path, -one.parked_at))
-        return [list(group) for _, group in itertools.groupby(relays, key=lambda one: one.path)]
-
-    async def _empty(self) -> None:
-        """Requests that may be sent again and have no answer yet are cut first, all others at the deadline."""
-        if await self._quiet_within(self._timeouts.drain_replayable):
-            return
-        for one in list(self._inside.values()):
-            if one.replayable:
-                one.cut()
-        if await self._quiet_within(self._timeouts.drain - self._timeouts.drain_replayable):
-            return
-        for one in list(self._inside.values()):
-            one.cut()
-        await self._quiet.wait()
-
-    async def _quiet_within(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._quiet.wait()
-        return self._quiet.is_set()
-
-    async def _reopen(self) -> None:
-        """Wait for the server, bring the WebSockets back, then let the line go on."""
-        listener = self.listener
-        target = listener.target
-        if target is None:
-            log.error("open without an address", job=listener.job)
-            return
-        self.pool.aim(target)
-        await self._until_it_accepts()
-        lost = await self._revive_all()
-        kept = len(self.relays)
-        self._waited = self._hold.waiting
-        self._hold.open()
-        await self._release()
-        self.counts.update(moves=1, websockets_kept=kept, websockets_lost=lost)
-        log.info("reopened", job=listener.job, generation=listener.generation, websockets=kept, lost=lost)
-        self._reporter.report(
-            GateReport(
-                listener.job,
-                listener.port,
-                listener.generation,
-                reopened=True,
-                waited=self._waited,
-                websockets=kept,
-                lost_websockets=lost,
-            )
-        )
-
-    async def _until_it_accepts(self) -> None:
-        """However long it takes; only the WebSockets are not kept in the dark for more than `redial`."""
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + self._timeouts.redial
-        while not await self._accepts():
-            if loop.time() > give_up:
-                for relay in list(self.relays):
-                    relay.end(1012, "the job's server does not accept connections")
-            await asyncio.sleep(self._timeouts.redial_pause)
-
-    async def _accepts(self) -> bool:
-        try:
-            connection = await self.pool.get(fresh=True)
-        except Unreachable:
-            return False
-        connection.abort("only a probe")
-        return True
-
-    async def _revive_all(self) -> int:
-        """Per path one after the other, the last that was closed first: it owns the server's replay buffer."""
-        return sum(await asyncio.gather(*(_revive_in_order(group) for group in self._by_path())))
-
-    async def _release(self) -> None:
-        while (who := self._hold.call()) is not None:
-            self._note()
-            self._answer(who, Pass())
-            await asyncio.sleep(self._timeouts.release_pace)
-
-    async def _finish(self) -> None:
-        """The job has ended for good: its answers under way may go on, its WebSockets are told to come back."""
-        for relay in list(self.relays):
-            relay.end(1012, "the job has ended")
-        self.pool.close()
 
     # The exchanges' side
 
     @asynccontextmanager
     async def passage(self, exchange: Waiting) -> AsyncIterator[Pass | Refused]:
         """Inside for as long as the block runs, if the answer is Pass. Cancelling gives the place up."""
-        who = next(self._numbers)
         try:
-            answer = await self._arrive(who, exchange)
-            if isinstance(answer, Pass):
-                self._inside[who] = exchange
-            yield answer
+            yield await self._arrive(exchange)
         finally:
-            self.leave(who)
+            self.leave(exchange)
 
-    def enter(self, exchange: Inside) -> int | None:
-        """Go on at once, without a task: a number for `leave`; None if the gate is not open."""
-        if self._hold.state is not State.OPEN:
-            return None
-        who = next(self._numbers)
-        self._hold.arrive(who, 0.0)  # an open gate asks for no time
-        self._inside[who] = exchange
-        self._note()
-        return who
+    def enter(self, exchange: Inside) -> bool:
+        """Go on at once, without a task, until `leave`; False if the gate is not open."""
+        if self.hold.state is not State.OPEN:
+            return False
+        self.hold.inside.add(exchange)
+        return True
 
-    def leave(self, who: int) -> None:
-        """What `enter` let in has ended."""
-        self._inside.pop(who, None)
-        self._hold.leave(who)
-        self._note()
+    def leave(self, exchange: Inside) -> None:
+        """What was inside, or in line, is no more. May be said twice."""
+        hold = self.hold
+        hold.leave(exchange)
+        if hold.state is not State.OPEN:
+            self.note()
+        elif self.release.under_way:
+            self.release.free(exchange)
 
-    async def _arrive(self, who: int, exchange: Waiting) -> Pass | Refused:
+    def note(self) -> None:
+        """Keep `quiet` right."""
+        if self.hold.inside:
+            self.quiet.clear()
+        else:
+            self.quiet.set()
+
+    async def _arrive(self, exchange: Waiting) -> Pass | Refused:
         loop = asyncio.get_running_loop()
-        decision = self._hold.arrive(who, loop.time())
-        self._note()
+        decision = self.hold.arrive(exchange, loop.time())
         match decision:
             case Go():
                 return Pass()
@@ -309,10 +212,10 @@ class Gate:
                 self.counts["held"] += 1
                 if shed is not None:
                     self._answer(shed, Refused(Outcome.HOLD_FULL))
-                return await self._stand_in_line(who, deadline, exchange)
+                return await self._stand_in_line(exchange, deadline)
 
-    async def _stand_in_line(self, who: int, deadline: float, exchange: Waiting) -> Pass | Refused:
-        call = self._calls[who] = asyncio.get_running_loop().create_future()
+    async def _stand_in_line(self, exchange: Waiting, deadline: float) -> Pass | Refused:
+        call = self._calls[exchange] = asyncio.get_running_loop().create_future()
         meanwhile = asyncio.create_task(exchange.while_waiting(), name="while waiting")
         try:
             async with asyncio.timeout_at(deadline):
@@ -321,19 +224,18 @@ class Gate:
         except TimeoutError:
             return Refused(Outcome.HOLD_TIMEOUT)
         finally:
-            del self._calls[who]
+            del self._calls[exchange]
             meanwhile.cancel()
             await asyncio.gather(meanwhile, return_exceptions=True)  # a lost client is noticed again by who reads it
 
-    def _answer(self, who: int, answer: Pass | Refused) -> None:
+    def let_go(self, who: Inside) -> None:
+        """It was called out of the line."""
+        self._answer(who, Pass())
+
+    def _answer(self, who: Inside, answer: Pass | Refused) -> None:
         call = self._calls.get(who)
         if call is not None and not call.done():
             call.set_result(answer)
-
-    def _note(self) -> None:
-        quiet = not self._hold.inside
-        if quiet != self._quiet.is_set():
-            (self._quiet.set if quiet else self._quiet.clear)()
 
     def lost(self) -> None:
         """The server at the listener's address fails."""
@@ -343,13 +245,3 @@ class Gate:
     async def connection(self, *, fresh: bool) -> Connection:
         """A connection to the job. Raises Unreachable."""
         return await self.pool.get(fresh=fresh)
-
-
-async def _park_in_order(relays: list[Relayed]) -> None:
-    for relay in relays:
-        await relay.park()
-
-
-async def _revive_in_order(relays: list[Relayed]) -> int:
-    """How many of them could not go on."""
-    return sum([not await relay.revive() for relay in relays])

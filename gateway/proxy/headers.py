@@ -81,6 +81,12 @@ def added_before_target(visit: Visit) -> bytes:
     return _lines(_added(b"", visit)).removesuffix(b"\r\n")
 
 
+def before_target(lines: RawHeaders, visit: Visit) -> bytes:
+    """A request's lines as bytes, after policy, up to where the target follows."""
+    out = for_job(lines, b"", visit, upgrade=False)
+    return b"\r\n" + _lines(out).removesuffix(b"\r\n")
+
+
 def _added(target: bytes, visit: Visit) -> RawHeaders:
     scheme = visit.scheme.encode()
     return [

@@ -11,7 +11,7 @@ Pure: no socket, no task, no clock of its own. `gate.py` is the asyncio shell.
 
 Laws
  1. Whoever is told to go counts as inside from that decision on, not from when its task wakes: after `hold()`,
-    `inside == 0` means that the job is quiet.
+    an empty `inside` means that the job is quiet.
  2. Every arrival ends in exactly one of: inside, then `leave`; called, then inside; refused; shed; `leave`.
  3. The line is first come, first called. A full line sheds its oldest, who has waited longest already and whose
     client is the likeliest to have gone; the newcomer gets the place.
@@ -22,6 +22,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Who = TypeVar("Who")
 
 
 class State(enum.Enum):
@@ -46,11 +49,11 @@ class Go:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Generic[Who]):
     """In line until called, at most until `deadline` (the caller's clock, seconds)."""
 
     deadline: float
-    shed: int | None  # who had to give up the place
+    shed: Who | None  # who had to give up the place
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +63,25 @@ class No:
     why: Why
 
 
-Decision = Go | Wait | No
 _GO = Go()
 
 
-class Hold:
-    """The line before one job and the set of those inside it."""
+class Hold(Generic[Who]):
+    """The line before one job and the set of those inside it. `Who` is whatever tells them apart."""
 
     def __init__(self, *, max_waiting: int, max_seconds: float) -> None:
         """`max_waiting`: places in the line. `max_seconds`: the longest that anyone waits."""
         self.state = State.SHUT
         self._max_waiting = max_waiting
         self._max_seconds = max_seconds
-        self._line: dict[int, None] = {}  # a dict keeps the order and removes in one step
-        self._inside: set[int] = set()
+        self._line: dict[Who, None] = {}  # a dict keeps the order and removes in one step
+        self.inside: set[Who] = set()
+        """Who is inside the job."""
 
     @property
     def waiting(self) -> int:
         """How many are in line."""
         return len(self._line)
-
-    @property
-    def inside(self) -> int:
-        """How many are inside the job."""
-        return len(self._inside)
 
     # The control plane's verbs
 
@@ -95,41 +93,41 @@ class Hold:
         """Arrivals wait."""
         self.state = State.HELD
 
-    def shut(self) -> list[int]:
+    def shut(self) -> list[Who]:
         """Arrivals are refused. Returns those who stood in line: they are out of it."""
         self.state = State.SHUT
         line = list(self._line)
         self._line.clear()
         return line
 
-    def call(self) -> int | None:
+    def call(self) -> Who | None:
         """The oldest in line comes inside; None when nobody waits or the gate is not open."""
         if self.state is not State.OPEN or not self._line:
             return None
         who = next(iter(self._line))
         del self._line[who]
-        self._inside.add(who)
+        self.inside.add(who)
         return who
 
     # An exchange's verbs
 
-    def arrive(self, who: int, now: float) -> Decision:
+    def arrive(self, who: Who, now: float) -> Go | Wait[Who] | No:
         """Decide about a newcomer."""
         match self.state:
             case State.OPEN:
-                self._inside.add(who)
+                self.inside.add(who)
                 return _GO
             case State.SHUT:
                 return No(Why.SHUT)
             case State.HELD:
                 return self._queue(who, now)
 
-    def leave(self, who: int) -> None:
+    def leave(self, who: Who) -> None:
         """Answered, gone, or out of time. May be said twice."""
         self._line.pop(who, None)
-        self._inside.discard(who)
+        self.inside.discard(who)
 
-    def _queue(self, who: int, now: float) -> Decision:
+    def _queue(self, who: Who, now: float) -> Go | Wait[Who] | No:
         if self._max_waiting <= 0:
             return No(Why.FULL)
         shed = None

@@ -10,9 +10,6 @@ from typing import Protocol
 class Ends(Protocol):
     """What a leg tells its relay."""
 
-    def received(self, leg: Leg, data: bytes) -> None:
-        """Bytes came."""
-
     def leg_lost(self, leg: Leg) -> None:
         """The connection has ended. Said once."""
 
@@ -23,11 +20,17 @@ class Ends(Protocol):
 class Leg(asyncio.Protocol):
     """One side's transport. The relay is told what happens; `stop`/`go` are its flow control."""
 
-    def __init__(self, relay: Ends, transport: asyncio.Transport) -> None:
+    __slots__ = ("_deadline", "_held", "_received", "_relay", "_waiter", "gone", "transport")
+
+    def __init__(self, relay: Ends, transport: asyncio.Transport, received: Callable[[bytes], None]) -> None:
         self._relay = relay
+        self._received = received
+        self._held: tuple[str, ...] = ()
+        self._waiter: asyncio.Future[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
         self.transport = transport
-        self.lost = asyncio.Event()
-        self._held: set[str] = set()
+        self.gone = False
+        """The connection has ended."""
 
     def attach(self) -> None:
         """From now on bytes come here."""
@@ -39,12 +42,13 @@ class Leg(asyncio.Protocol):
 
     def stop(self, why: str) -> None:
         """Do not read until every reason is gone."""
-        self._held.add(why)
+        if why not in self._held:
+            self._held += (why,)
         self.transport.pause_reading()
 
     def go(self, why: str) -> None:
         """This reason is gone."""
-        self._held.discard(why)
+        self._held = tuple(one for one in self._held if one != why)
         if not self._held and not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -53,16 +57,35 @@ class Leg(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(data)
 
-    def data_received(self, data: bytes) -> None:
-        self._relay.received(self, data)
+    def close(self, within: float) -> None:
+        """What is written already goes out, in so many seconds at most: a peer that is not there takes nothing."""
+        self.transport.close()
+        if not self.gone and self._deadline is None:
+            self._deadline = asyncio.get_running_loop().call_later(within, self.transport.abort)
+
+    async def lost(self) -> None:
+        """Wait until the connection has ended. For one caller at a time."""
+        if not self.gone:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+
+    @property
+    def data_received(self) -> Callable[[bytes], None]:  # one call less for each read
+        """Bytes come straight to the relay."""
+        return self._received
 
     def eof_received(self) -> bool | None:
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.lost.is_set():
-            self.lost.set()
-            self._relay.leg_lost(self)
+        if self.gone:
+            return
+        self.gone = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        self._relay.leg_lost(self)
 
     def pause_writing(self) -> None:
         self._relay.other(self, lambda leg: leg.stop("the other side is slow"))

@@ -28,6 +28,7 @@ import structlog
 
 from gateway.config import Limits, Timeouts
 
+from .doubt import Doubt
 from .extensions import Chosen, chosen
 from .frames import Control, Data, FrameError, Opcode, Piece, Scanner, close_frame, frame
 from .gate import Gate
@@ -38,7 +39,6 @@ from .upstream import Connection, UpstreamError
 log = structlog.get_logger()
 
 _BARRIER = b"floatgate barrier"
-_CONFIRM = b"floatgate read "
 SERVICE_RESTART = 1012  # RFC 6455's registry: clients come back
 PROTOCOL_ERROR = 1002
 _parkings = itertools.count(1)
@@ -89,11 +89,9 @@ class Relay:
         self._waiting: list[bytes] = []
         self._waiting_size = 0
         self._broken = ""
-        self._sent = 0  # pieces of data that went to the job
-        self._read = 0  # how many of them it has confirmed
-        self._asking: asyncio.TimerHandle | None = None
-        self._settled = asyncio.Event()  # the browser's message under way has gone to the job
-        self._barrier = asyncio.Event()  # the job answered the barrier
+        self._doubt = Doubt(timeouts.confirm, self._ask)
+        self._settled: asyncio.Future[None] | None = None  # while parking: the message under way has gone to the job
+        self._barrier: asyncio.Future[None] | None = None  # then: the job answered the barrier
         self._parking: asyncio.Task[None] | None = None
         self._recovering: asyncio.Task[None] | None = None
         self._beat: asyncio.TimerHandle | None = None
@@ -112,11 +110,12 @@ class Relay:
         """Both handshakes are done; the bytes are what came behind them. `ended` is called once, at the end."""
         self._ended = ended
         self._gate.relays.add(self)
-        self._browser, self._job = Leg(self, browser), Leg(self, job)
+        self._browser, self._job = Leg(self, browser, self._from_browser), Leg(self, job, self._from_job)
         browser.set_write_buffer_limits(high=self._limits.high_water)
-        for leg, data in ((self._job, from_job), (self._browser, from_browser)):
-            if data:
-                self.received(leg, data)
+        if from_job:
+            self._from_job(from_job)
+        if from_browser and self._browser is not None:
+            self._from_browser(from_browser)
         for leg in (self._job, self._browser):
             if leg is not None:
                 leg.attach()
@@ -125,23 +124,26 @@ class Relay:
         """Let go of the job, losing nothing. Idempotent; who waits may be cancelled, what has begun is finished."""
         if self._state is _State.LIVE and self._job is not None:
             self._state = _State.PARKING
+            if not self._up.between_messages:
+                self._settled = asyncio.get_running_loop().create_future()
             self._parking = asyncio.create_task(self._park(self._job), name="park a websocket")
+        elif self._state is _State.CLOSING and self._job is not None:  # what was sent last may still reach it
+            self._job.close(self._timeouts.close)
+            await self._job.lost()
         if self._parking is not None:
             await asyncio.shield(self._parking)
 
     async def _park(self, job: Leg) -> None:
-        if self._up.between_messages:
-            self._settled.set()
-        if not await self._within(self._timeouts.drain, self._settled, job):
+        if self._settled is not None and not await _within(self._timeouts.drain, self._settled, job):
             self._broken = "a message was under way"
-        self._barrier.clear()
+        self._barrier = asyncio.get_running_loop().create_future()
         job.send(frame(Opcode.PING, _BARRIER, masked=True))
-        if not await self._within(self._timeouts.barrier, self._barrier, job):
+        if not await _within(self._timeouts.barrier, self._barrier, job):
             self._broken = self._broken or "the job did not confirm what was sent"
         job.send(close_frame(_GOING_AWAY, "", masked=True))
         with suppress(TimeoutError):
             async with asyncio.timeout(self._timeouts.close):
-                await job.lost.wait()
+                await job.lost()
         job.transport.abort()
         self._parked()
 
@@ -172,10 +174,10 @@ class Relay:
         self._stop_beat()
         if self._job is not None:
             self._job.send(close_frame(_GOING_AWAY, "", masked=True))
-            self._job.transport.close()
+            self._job.close(self._timeouts.close)
         if self._browser is not None:
             self._browser.send(close_frame(code, reason, masked=False))
-            self._browser.transport.close()
+            self._browser.close(self._timeouts.close)
         self._finish()
 
     def _finish(self) -> None:
@@ -183,20 +185,20 @@ class Relay:
             return
         self._state = _State.DONE
         self._stop_beat()
+        self._doubt.stop()
         self._waiting.clear()
         self._gate.relays.discard(self)
-        for event in (self._settled, self._barrier):
-            event.set()
         self._ended()
 
     def _parked(self) -> None:
         if self._state in (_State.CLOSING, _State.DONE):
             return
+        self._doubt.stop()
         if not self._down.between_messages:
             self._broken = self._broken or "the job's last message was cut in two"
         self._state, self._job, self._parking = _State.PARKED, None, None
         self.parked_at = next(_parkings)
-        self._settled.clear()
+        self._settled = self._barrier = None
         self._start_beat()
         if self._resume is Resume.COME_BACK and self._browser is not None:
             self._browser.stop("parked")  # what it sends now would be lost with the socket
@@ -214,15 +216,16 @@ class Relay:
         self._down = self._new_down()
         if self._terminal is not None:
             self._terminal.redialled()
-        self._job = Leg(self, transport)
+        self._job = Leg(self, transport, self._from_job)
         self._state = _State.LIVE
-        self._sent = self._read = 0
+        self._doubt.stop()
+        self._doubt = Doubt(self._timeouts.confirm, self._ask)
         for data in self._waiting:
             self._to_job(Data(data))
         self._waiting.clear()
         self._waiting_size = 0
         if rest:
-            self.received(self._job, rest)
+            self._from_job(rest)
         if self._job is not None:
             self._job.attach()
         self._browser.go("parked")
@@ -248,28 +251,7 @@ class Relay:
     def _new_down(self) -> Scanner:
         return Scanner(masked=False, extended=bool(self._chosen.extensions))
 
-    async def _within(self, seconds: float, event: asyncio.Event, job: Leg) -> bool:
-        """Whether the event came, before the time was over or the job's side was lost."""
-        waits = {asyncio.create_task(event.wait()), asyncio.create_task(job.lost.wait())}
-        try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return event.is_set()
-
     # Bytes
-
-    def received(self, leg: Leg, data: bytes) -> None:
-        """Bytes from one side."""
-        try:
-            if leg is self._browser:
-                self._from_browser(data)
-            elif leg is self._job:
-                self._from_job(data)
-        except FrameError as error:
-            log.info("websocket broken", path=self.path.decode("latin-1"), why=str(error))
-            self.end(PROTOCOL_ERROR, str(error))
 
     def other(self, leg: Leg, act: Callable[[Leg], None]) -> None:
         """Do this to the other side, if there is one."""
@@ -279,17 +261,28 @@ class Relay:
 
     def _from_browser(self, data: bytes) -> None:
         self.heard += 1
+        if self._state is _State.LIVE and self._up.passes(data) and self._job is not None:
+            self._job.send(data)
+            self._doubt.count()
+            return
+        try:
+            self._sort(data)
+        except FrameError as error:
+            self._not_websocket(error)
+
+    def _sort(self, data: bytes) -> None:
+        """To the job, or among what waits for it."""
         if self._state is _State.LIVE or self._state is _State.CLOSING:
             for piece in self._up.feed(data):
                 self._to_job(piece)
-        elif self._state is _State.PARKING and not self._settled.is_set():
+        elif self._settled is not None and not self._settled.done():
             pieces, rest = self._up.feed_to_boundary(data)
             for piece in pieces:
                 self._to_job(piece)
             if self._up.between_messages:
-                self._settled.set()
+                self._settled.set_result(None)
             if rest:
-                self._from_browser(rest)
+                self._sort(rest)
         else:
             for piece in self._up.feed(data):
                 self._keep(piece)
@@ -298,9 +291,7 @@ class Relay:
         if self._job is not None:
             self._job.send(piece.raw)
         if type(piece) is Data:
-            self._sent += 1
-            if self._asking is None:
-                self._asking = asyncio.get_running_loop().call_later(self._timeouts.confirm, self._ask)
+            self._doubt.count()
         elif type(piece) is Control and piece.opcode is Opcode.CLOSE:
             self._state = _State.CLOSING
 
@@ -319,33 +310,45 @@ class Relay:
                 self._browser.transport.close()
 
     def _from_job(self, data: bytes) -> None:
-        for piece in self._down.feed(data):
-            match piece:
-                case Data(raw):
-                    self._to_browser(raw if self._terminal is None else self._terminal.feed(raw))
-                case Control(Opcode.PONG, payload, _) if payload == _BARRIER:
-                    self._barrier.set()
-                case Control(Opcode.PONG, payload, _) if payload.startswith(_CONFIRM):
-                    self._read = int(payload.removeprefix(_CONFIRM))
-                case Control(Opcode.PING, payload, _) if self._state is _State.PARKING and self._job is not None:
-                    self._job.send(frame(Opcode.PONG, payload, masked=True))
-                case Control(Opcode.CLOSE) if self._state is _State.PARKING:
-                    pass  # the answer to ours
-                case Control(Opcode.CLOSE, _, raw):
-                    self._state = _State.CLOSING
-                    self._to_browser(raw)
-                case Control(_, _, raw):
-                    self._to_browser(raw)
-
-    def _ask(self) -> None:
-        """What the job has read when it answers is not in doubt if it is lost later."""
-        self._asking = None
-        if self._state is not _State.LIVE or self._job is None or self._sent <= self._read:
+        if self._terminal is None and self._browser is not None and self._down.passes(data):
+            self._browser.send(data)
             return
-        if not self._up.between_frames:
-            self._asking = asyncio.get_running_loop().call_later(self._timeouts.confirm, self._ask)
-        else:
-            self._job.send(frame(Opcode.PING, _CONFIRM + b"%d" % self._sent, masked=True))
+        try:
+            for piece in self._down.feed(data):
+                self._from_job_piece(piece)
+        except FrameError as error:
+            self._not_websocket(error)
+
+    def _from_job_piece(self, piece: Piece) -> None:
+        parking = self._state is _State.PARKING
+        match piece:
+            case Data(raw):
+                self._to_browser(raw if self._terminal is None else self._terminal.feed(raw))
+            case Control(Opcode.PONG, payload, _) if payload == _BARRIER:
+                if self._barrier is not None and not self._barrier.done():
+                    self._barrier.set_result(None)
+            case Control(Opcode.PONG, payload, _) if self._doubt.settles(payload):
+                pass
+            case Control(Opcode.PING, payload, _) if parking and self._job is not None:
+                self._job.send(frame(Opcode.PONG, payload, masked=True))
+            case Control(Opcode.CLOSE) if parking:
+                pass  # the answer to ours
+            case Control(Opcode.CLOSE, _, raw):
+                self._state = _State.CLOSING
+                self._to_browser(raw)
+            case Control(_, _, raw):
+                self._to_browser(raw)
+
+    def _not_websocket(self, error: FrameError) -> None:
+        log.info("websocket broken", path=self.path.decode("latin-1"), why=str(error))
+        self.end(PROTOCOL_ERROR, str(error))
+
+    def _ask(self, payload: bytes) -> bool:
+        """A ping to the job, unless a frame is under way (RFC 6455 §5.4)."""
+        if self._state is not _State.LIVE or self._job is None or not self._up.between_frames:
+            return False
+        self._job.send(frame(Opcode.PING, payload, masked=True))
+        return True
 
     def _to_browser(self, raw: bytes) -> None:
         if raw and self._browser is not None:
@@ -359,19 +362,21 @@ class Relay:
             self._browser = None
             if self._state in (_State.PARKING, _State.PARKED) and self._waiting:
                 return
-            if self._job is not None:
-                self._job.transport.close()
-            self._finish()
+            if self._job is None:
+                self._finish()
+                return
+            self._state = _State.CLOSING
+            self._job.close(self._timeouts.drain)
         elif leg is self._job and self._state is _State.LIVE:
             self._lost_job()
         elif leg is self._job and self._state is _State.CLOSING:
             if self._browser is not None:
-                self._browser.transport.close()
+                self._browser.close(self._timeouts.write_idle)
             self._finish()
 
     def _lost_job(self) -> None:
         """Nobody said Close: the server or its host is gone. Frames sent last may not have been read."""
-        if self._sent > self._read:
+        if self._doubt.exists:
             self._broken = self._broken or "nobody knows whether what was sent last was read"
         self._parked()
         self._gate.lost()
@@ -409,7 +414,16 @@ class Relay:
         self._start_beat()
 
     def _stop_beat(self) -> None:
-        for timer in (self._beat, self._asking):
-            if timer is not None:
-                timer.cancel()
-        self._beat = self._asking = None
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
+
+
+async def _within(seconds: float, wanted: asyncio.Future[None], job: Leg) -> bool:
+    """Whether it came, before the time was over or the job's side was lost."""
+    lost = asyncio.create_task(job.lost())
+    try:
+        await asyncio.wait({wanted, lost}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        lost.cancel()
+    return wanted.done()

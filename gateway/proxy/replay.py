@@ -125,10 +125,10 @@ def judge(attempt: Attempt, table: Table) -> Verdict | Answer:
     return Verdict.HONEST_ERROR
 
 
-def may_repeat(method: bytes, target: bytes, body_start: bytes, replayable: bool, table: Table | None = None) -> bool:
-    """Whether a request that was sent whole may be sent again. Without a table: by what is known of all."""
-    attempt = Attempt(method, target, (), body_start, replayable, Sent.ALL, answered=False)
-    return judge(attempt, COMMON if table is None else table) is Verdict.RESEND
+def worth_keeping(method: bytes, target: bytes, table: Table) -> bool:
+    """Whether a request may be sent again once its body has begun to go out: then its body is kept."""
+    begun = (Attempt(method, target, (), b"{}", True, sent, answered=False) for sent in (Sent.SOME, Sent.ALL))
+    return any(judge(attempt, table) is Verdict.RESEND for attempt in begun)
 
 
 def idempotent(method: bytes) -> bool:

@@ -1,26 +1,28 @@
 """The straight path: most requests, without a task or a future. heads.py decides, this moves the bytes.
 
-A request goes this way when its head came whole, has no body, and asks for nothing that must wait, be kept or be
-changed on its way. Otherwise its bytes go to aiohttp's handler as if nothing had happened (exchange.py). So they do
-when the connection to the job fails before a byte of the answer: the other path knows of holding and repeating.
+A request goes this way when its head came whole, has no body, and asks for nothing that must wait or be kept.
+Otherwise its bytes go to aiohttp's handler as if nothing had happened (exchange.py). So they do when the connection to
+the job fails before a byte of the answer: the other path knows of holding and repeating.
 
     browser ──data_received──► heads.read_request ──► gate.enter, pool.take ──► job
-    browser ◄────────────────── heads.read_answer ◄──data_received────────────── job
+    browser ◄──answering.py──── heads.read_answer ◄──data_received────────────── job
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
-import httptools
 import structlog
 
 from gateway.errors import Outcome
 
 from . import cookies, headers
+from .answering import Answering, NotHere
+from .documents import may_be_page
 from .headers import Visit
-from .heads import BadHead, Lines, StraightAnswer, StraightRequest, read_answer, read_request, without_connection
+from .heads import BadHead, Lines, StraightRequest, fields_of, read_request, without_connection
 from .reply import refusal
 from .upstream import Connection, Unreachable
 
@@ -30,35 +32,24 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_END = b"\r\n\r\n"
-_SMALL = 16 << 10  # bytes: a head and so much body are joined into one write
-
 
 class Straight:
     """One browser connection's straight exchanges, one at a time."""
 
     __slots__ = (
-        "_answer",
-        "_begun",
-        "_buffer",
+        "_answering",
         "_client",
-        "_complete",
         "_connection",
         "_dialling",
         "_door",
-        "_interim",
-        "_keep",
-        "_left",
-        "_lines",
         "_loop",
         "_out",
-        "_parser",
+        "_page",
         "_raw",
+        "_read",
         "_request",
-        "_size",
         "_started",
         "_visit",
-        "_who",
         "busy",
     )
 
@@ -67,7 +58,7 @@ class Straight:
         self.busy = False
         self._dialling: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
-        self._lines: Lines | None = None
+        self._read: tuple[Lines, bool] | None = None  # what `_out` was made of
         self._visit: Visit | None = None
 
     def accept(self, data: bytes, door: Door) -> bool:
@@ -75,13 +66,11 @@ class Straight:
         request = read_request(data, door.known)
         if request is None or not door.serves(request.lines.host):
             return False
-        who = door.gate.enter(self)
-        if who is None:
+        page = request.lines.asks_for_page and request.method == b"GET" and may_be_page(request.target)
+        if (page and door.documents.coded) or not door.gate.enter(self):
             return False
-        self._door, self._who, self._raw, self._request = door, who, data, request
-        self._answer: StraightAnswer | None = None
-        self._begun = self._complete = False
-        self._buffer, self._size, self._interim, self._started = b"", 0, 0, self._loop.time()
+        self._door, self._raw, self._request, self._page = door, data, request, page
+        self._started = time.time()
         self.busy = True
         connection = door.gate.pool.take()
         if connection is None:
@@ -95,7 +84,7 @@ class Straight:
     @property
     def replayable(self) -> bool:
         """Nothing of the answer has gone to the browser, and all of these methods may be repeated."""
-        return not self._begun
+        return self._connection is None or not self._answering.begun
 
     def cut(self) -> None:
         """Give the job's side up: the job moves."""
@@ -104,7 +93,7 @@ class Straight:
             self._give_back()
         elif self._connection is not None:
             self._drop().abort("the job moves")
-            self.job_lost()
+            self.job_lost(clean=False)
 
     # To the job
 
@@ -119,21 +108,23 @@ class Straight:
         self._send(connection)
 
     def _send(self, connection: Connection) -> None:
+        request: StraightRequest = self._request
+        read = self._read
+        if read is None or read[0] is not request.lines or read[1] is not self._page:
+            self._read = (request.lines, self._page)
+            self._out = self._edit(request.lines)
+        assert self._visit is not None
+        self._answering = Answering(self._client, self._door, request.method, self._visit, page=self._page)
         self._connection = connection
         connection.sink = self
-        connection.write(self._head())
-
-    def _head(self) -> bytes:
-        """The head as it came, less other jobs' cookies, plus our own lines."""
-        request: StraightRequest = self._request
-        if self._lines is not request.lines:
-            self._lines = request.lines
-            self._out = self._edit(request.lines)
-        return b"%b%b%b\r\n\r\n" % (request.line, self._out, request.target)
+        connection.write(b"%b%b%b\r\n\r\n" % (request.line, self._out, request.target))
 
     def _edit(self, lines: Lines) -> bytes:
-        """The header lines for the job, up to where the target has to follow."""
+        """The header lines for the job, less other jobs' cookies, with our own, up to the target's place."""
         self._visit = visit = self._door.visit(self._client.client, lines.host)
+        if self._page:
+            asked = self._door.documents.asked(fields_of(lines.raw))
+            return headers.before_target(asked, visit)
         raw, jar = lines.raw, lines.cookie
         if jar is not None:
             kept = cookies.incoming(raw[jar[1] : jar[2]], visit.cookie_prefix)
@@ -146,137 +137,56 @@ class Straight:
 
     def from_job(self, data: bytes) -> None:
         """See upstream.Sink."""
+        answering = self._answering
         try:
-            if self._answer is None:
-                self._on_head(data)
-            else:
-                self._on_body(data)
+            complete = answering.feed(data)
+        except NotHere as error:
+            log.info("a document is coded", job=self._door.job, why=str(error))
+            self._drop().abort("for the other path")
+            self._give_back()
         except BadHead as error:
             self._bad(error)
+        else:
+            if complete:
+                self._finish(answering)
 
-    def _on_head(self, data: bytes) -> None:
-        if self._buffer:
-            data = self._buffer + data
-        end = data.find(_END)
-        if end < 0:
-            if len(data) > self._door.config.limits.head:
-                raise BadHead("a head that is too large")
-            self._buffer = data
-            return
-        end += len(_END)
-        head, body = data[:end], data[end:]
-        self._buffer = b""
-        limits = self._door.config.limits
-        if end > limits.head or head.count(b"\r\n") > limits.header_count + 2:
-            raise BadHead("a head that is too large")
-        self._parser = httptools.HttpResponseParser(self)
-        assert self._visit is not None
-        answer = read_answer(head, self._request.method, self._visit, self._parser)
-        if answer.status < 200:
-            self._on_interim(answer, body)
-            return
-        self._answer, self._keep = answer, answer.keep
-        self._left = answer.length or 0
-        self._begin(answer, body, data if answer.head is head else b"")
-
-    def _on_interim(self, answer: StraightAnswer, rest: bytes) -> None:
-        self._interim += 1
-        if self._interim > self._door.config.limits.interim:
-            raise BadHead("too many interim answers")
-        if answer.status != 100:  # nobody asked for a 100
-            self._client.write(answer.head)
-        if rest:
-            self._on_head(rest)
-
-    def _begin(self, answer: StraightAnswer, body: bytes, both: bytes) -> None:
-        """The head, and what body came with it, in one write if it is small. `both`: unchanged, as they came."""
-        self._begun = True
-        if both and answer.length == len(body):
-            self._client.write(both)
-            self._size, self._left = len(body), 0
-            self._finish()
-            return
-        if len(body) > _SMALL or (body and (answer.chunked or answer.length is None)):
-            self._client.write(answer.head)
-            self._on_body(body)
-            return
-        part = body[: self._left]
-        self._client.write(answer.head + part)
-        self._size = len(part)
-        self._left -= len(part)
-        if len(part) < len(body):
-            self._keep = False  # what follows is nobody's answer
-        if not self._left and answer.length is not None:
-            self._finish()
-
-    def _on_body(self, data: bytes) -> None:
-        answer = self._answer
-        assert answer is not None
-        self._size += len(data)
-        if answer.length is None:
-            if answer.chunked:
-                self._feed(data)
-            self._client.write(data)
-            if self._complete:
-                self._finish()
-            return
-        if len(data) > self._left:
-            self._keep = False
-            data = data[: self._left]
-        self._left -= len(data)
-        self._client.write(data)
-        if not self._left:
-            self._finish()
-
-    def _feed(self, data: bytes) -> None:
-        """llhttp follows the chunks; they go on as they came."""
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            raise BadHead(str(error)) from error
-
-    def on_message_complete(self) -> None:
-        """llhttp: the body has ended. A head without a length ends at once as far as llhttp knows; we know better."""
-        if self._answer is not None:
-            if self._complete:
-                raise BadHead("a second answer")
-            self._complete = True
-
-    # Ends
-
-    def _finish(self) -> None:
+    def _finish(self, answering: Answering) -> None:
         """The answer is complete."""
-        assert self._answer is not None
         connection = self._drop()
-        if self._keep:
+        if answering.keep:
             self._door.gate.pool.keep(connection)
         else:
             connection.abort("not kept")
-        self._leave(self._answer.status)
-        self._client.straight_done(keep=not self._answer.until_close)
+        self._leave(answering.status)
+        self._client.straight_done(keep=answering.keep_client)
 
-    def job_lost(self) -> None:
+    def job_lost(self, *, clean: bool) -> None:
         """See upstream.Sink."""
         self._connection = None
-        if not self._begun:
+        answering = self._answering
+        complete = answering.close(clean=clean)
+        if not complete and not answering.begun:
             self._give_back()
             return
-        assert self._answer is not None
-        if not self._answer.until_close:
+        if not complete:
             log.warning("answer cut short", job=self._door.job)
-        self._leave(self._answer.status)
-        self._client.straight_done(keep=False)
+        self._leave(answering.status)
+        self._client.straight_done(keep=complete and answering.keep_client)
+
+    # Ends
 
     def client_gone(self) -> None:
         """The browser has left: what it asked for is not wanted any more."""
         if not self.busy:
             return
+        status = 0
         if self._dialling is not None:
             self._dialling.cancel()
             self._dialling = None
         if self._connection is not None:
             self._drop().abort("the client left")
-        self._leave(self._answer.status if self._answer is not None else 0)
+            status = self._answering.status
+        self._leave(status)
 
     def flow(self, *, go: bool) -> None:
         """The browser takes bytes again, or does not."""
@@ -287,13 +197,13 @@ class Straight:
         """Nothing was answered: the other path has the request now."""
         self._dialling = None
         self.busy = False
-        self._door.gate.leave(self._who)
+        self._door.gate.leave(self)
         self._client.take_other_path(self._raw)
 
     def _bad(self, error: BadHead) -> None:
         log.warning("bad answer", job=self._door.job, why=str(error))
         self._drop().abort("bad answer")
-        if not self._begun:
+        if not self._answering.begun:
             self._client.write(refusal(Outcome.BAD_ANSWER, self._door.job))
         self._leave(Outcome.BAD_ANSWER.status)
         self._client.straight_done(keep=False)
@@ -308,6 +218,11 @@ class Straight:
     def _leave(self, status: int) -> None:
         self.busy = False
         door, request = self._door, self._request
-        door.gate.leave(self._who)
-        took = self._loop.time() - self._started
-        door.access.add(door.job, self._client.client, request.method, request.target, status, self._size, took)
+        door.gate.leave(self)
+        now = time.time()
+        size = self._answering.size if status else 0
+        access = door.access
+        if access.on:
+            access.add(
+                now, door.job, self._client.client, request.method, request.target, status, size, now - self._started
+            )

@@ -26,6 +26,7 @@ _FORBIDDEN_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _BODILESS = frozenset({204, 304})  # RFC 9112 §6.3, with HEAD and 1xx
 _SWITCHING = 101
+_CHUNK_COST = 64  # bytes that a queued chunk takes besides its own
 
 
 class UpstreamError(Exception):
@@ -70,8 +71,8 @@ class Sink(Protocol):
     def from_job(self, data: bytes) -> None:
         """Bytes came."""
 
-    def job_lost(self) -> None:
-        """The connection has ended."""
+    def job_lost(self, *, clean: bool) -> None:
+        """The connection has ended; `clean`: not by a reset."""
 
 
 class _Phase(enum.Enum):
@@ -159,7 +160,7 @@ class Connection(asyncio.Protocol):
         while True:
             if self._chunks:
                 chunk = self._chunks.popleft()
-                self._queued -= len(chunk)
+                self._queued -= len(chunk) + _CHUNK_COST
                 if self._transport is not None and self._queued < self._limits.high_water:
                     self._transport.resume_reading()
                 return chunk
@@ -281,7 +282,7 @@ class Connection(asyncio.Protocol):
         if self.sink is not None:
             sink, self.sink = self.sink, None
             self._error = Lost("the job's side closed the connection")
-            sink.job_lost()
+            sink.job_lost(clean=exc is None)
             return
         self._fail(Lost(f"the job's side closed the connection ({type(exc).__name__ if exc else 'end of stream'})"))
 
@@ -384,7 +385,7 @@ class Connection(asyncio.Protocol):
         if not data:
             return
         self._chunks.append(data)
-        self._queued += len(data)
+        self._queued += len(data) + _CHUNK_COST
         if self._queued >= self._limits.high_water and self._transport is not None:
             self._transport.pause_reading()
 

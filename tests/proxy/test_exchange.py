@@ -219,7 +219,7 @@ async def test_held_requests_wait_and_go_on_in_order_to_the_new_address() -> Non
         order.append(head.split(b" ")[1])
         await peer.say(OK)
 
-    async with gateway() as gate, backend(script) as (_, host, port):
+    async with gateway(limits=Limits(release_width=1)) as gate, backend(script) as (_, host, port):
         asks = []
         for number in range(20):
             asks.append(asyncio.create_task(gate.ask(gate.get(f"/{number}"))))
@@ -229,6 +229,34 @@ async def test_held_requests_wait_and_go_on_in_order_to_the_new_address() -> Non
     assert all(body == b"ok" for _, body in answers)
     assert order == [b"/%d" % number for number in range(20)]
     assert gate.reports[-1].waited == 20
+
+
+async def test_what_was_held_goes_on_a_few_at_a_time_and_long_polls_hold_nobody_up() -> None:
+    now, most, answer = 0, 0, asyncio.Event()
+
+    async def script(peer: Conversation) -> None:
+        nonlocal now, most
+        head = await peer.head()
+        now, most = now + 1, max(most, now + 1)
+        if b"/poll" in head:
+            now -= 1  # it only waits
+            await answer.wait()
+        else:
+            await asyncio.sleep(0.01)
+            now -= 1
+        await peer.say(OK)
+
+    times, limits = Timeouts(release=0.05), Limits(release_width=4)
+    async with gateway(timeouts=times, limits=limits) as gate, backend(script) as (_, host, port):
+        paths = [f"/{'poll' if number % 10 == 0 else 'page'}/{number}" for number in range(60)]
+        asks = [asyncio.create_task(gate.ask(gate.get(path))) for path in paths]
+        await eventually(lambda: gate.gate.waiting == len(paths), "in line")
+        await gate.open(host, port)
+        pages = [ask for ask, path in zip(asks, paths, strict=True) if "page" in path]
+        await asyncio.wait_for(asyncio.gather(*pages), 10)
+        assert not asks[0].done() and 2 <= most <= 4
+        answer.set()
+        assert all(body == b"ok" for _, body in await asyncio.gather(*asks))
 
 
 async def test_a_navigation_gets_the_waiting_page_and_an_api_call_waits() -> None:

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.proxy import headers
+from gateway.proxy.documents import Documents
 from gateway.proxy.headers import Visit
 from gateway.proxy.heads import BadHead, Lines, read_answer, read_request
+from gateway.types import JobId
 
 VISIT = Visit("10.1.2.3", "http", b"gw:10000", "gw10000-0123456789.")
 
@@ -34,6 +36,8 @@ def straight_head(data: bytes) -> bytes | None:
     straight = Straight.__new__(Straight)
 
     class Door:
+        documents = Documents(JobId("j1"), 10100)
+
         def visit(self, client: str, host: bytes) -> Visit:
             return VISIT
 
@@ -41,22 +45,27 @@ def straight_head(data: bytes) -> bytes | None:
         client = VISIT.client
 
     straight._door, straight._client = Door(), Client()  # type: ignore[assignment]
-    straight._request, straight._lines = request, None
-    return straight._head()
+    straight._request, straight._page = request, request.lines.asks_for_page
+    return request.line + straight._edit(request.lines) + request.target + b"\r\n\r\n"
 
 
 @given(
     plain_lines,
     st.booleans(),
     st.one_of(st.none(), st.sampled_from([b"_xsrf=1; gw10000-0123456789.a=2", b"gw1-ffffffffff.x=1"])),
+    st.booleans(),
 )
-def test_both_paths_send_the_same_head(lines: list[tuple[bytes, bytes]], keep: bool, jar: bytes | None) -> None:
-    came = [(b"Host", VISIT.host), *lines]
+def test_both_paths_send_the_same_head(
+    lines: list[tuple[bytes, bytes]], keep: bool, jar: bytes | None, page: bool
+) -> None:
+    came = [(b"Host", VISIT.host), *[line for line in lines if line[0] != b"Accept"]]
+    came += [(b"accept", b"text/html,*/*;q=0.8"), (b"If-None-Match", b'W/"gw-x-1"')] * page
     came += [(b"Connection", b"keep-alive")] * keep
     came += [(b"Cookie", jar)] if jar else []
     target = b"/a%2fb?q=1"
     data = b"GET " + target + b" HTTP/1.1\r\n" + block(came)
-    other = headers.request_head(b"GET", target, headers.for_job(came, target, VISIT, upgrade=False))
+    asked = Documents(JobId("j1"), 10100).asked(came) if page else came
+    other = headers.request_head(b"GET", target, headers.for_job(asked, target, VISIT, upgrade=False))
     assert straight_head(data) == other
 
 
@@ -66,7 +75,7 @@ def test_both_paths_send_the_same_head(lines: list[tuple[bytes, bytes]], keep: b
         b"Content-Length: 0", b"Transfer-Encoding: chunked", b"Upgrade: websocket", b"Expect: 100-continue",
         b"Connection: close", b"Connection: keep-alive, X-A", b"X-Forwarded-For: 1.1.1.1", b"X_Forwarded_For: 1",
         b"TE: trailers", b"Proxy: x", b"X-RStudio-Request: x",
-        b"Accept: text/html", b"Accept: text/event-stream", b"Sec-Fetch-Dest: document",
+        b"Accept: text/event-stream", b"Accept: a/b, text/event-stream;q=1",
         b"Forwarded: for=x", b"Host: b", b" folded", b"Cookie: a\r\nCookie: b", b"Bad Name: x", b"X: a\x00b",
         b"Keep-Alive: x",
     ],

@@ -14,7 +14,7 @@ PLACES, SECONDS = 3, 10.0
 class Laws(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.hold = Hold(max_waiting=PLACES, max_seconds=SECONDS)
+        self.hold = Hold[int](max_waiting=PLACES, max_seconds=SECONDS)
         self.next = 0
         self.line: list[int] = []
         self.inside: set[int] = set()
@@ -71,7 +71,7 @@ class Laws(RuleBasedStateMachine):
     @invariant()
     def counts(self) -> None:
         assert self.hold.waiting == len(self.line) <= PLACES
-        assert self.hold.inside == len(self.inside)
+        assert self.hold.inside == self.inside
         assert self.hold.state is self.state
 
 
@@ -80,6 +80,6 @@ TestLaws.settings = settings(max_examples=200, stateful_step_count=40)
 
 
 def test_without_places_nobody_waits() -> None:
-    hold = Hold(max_waiting=0, max_seconds=SECONDS)
+    hold = Hold[int](max_waiting=0, max_seconds=SECONDS)
     hold.hold()
     assert hold.arrive(1, 0.0) == No(Why.FULL)

@@ -16,8 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.proxy import documents as policy
 from gateway.proxy import inject
-from gateway.proxy.inject import STEP, Decoded, Decoder, Injector, Undecodable
+from gateway.proxy.coding import CODINGS, STEP, Decoded, Decoder, Undecodable
+from gateway.proxy.inject import Injector
 
 TAG = inject.script_tag(b"/.gw/l.js")
 LIMIT = 4096
@@ -231,12 +233,12 @@ NO_NAVIGATION = [
 
 @pytest.mark.parametrize(("method", "target", "headers"), NAVIGATION)
 def test_a_navigation_of_a_top_document(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    assert inject.may_inject_request(method, target, headers)
+    assert policy.may_inject_request(method, target, headers)
 
 
 @pytest.mark.parametrize(("method", "target", "headers"), NO_NAVIGATION)
 def test_no_navigation(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    assert not inject.may_inject_request(method, target, headers)
+    assert not policy.may_inject_request(method, target, headers)
 
 
 # When: answers
@@ -275,12 +277,12 @@ NO_DOCUMENTS = [
 
 @pytest.mark.parametrize(("status", "headers"), DOCUMENTS)
 def test_a_document(status: int, headers: list[tuple[bytes, bytes]]) -> None:
-    assert inject.may_inject_response(status, headers)
+    assert policy.may_inject_response(status, headers)
 
 
 @pytest.mark.parametrize(("status", "headers"), NO_DOCUMENTS)
 def test_no_document(status: int, headers: list[tuple[bytes, bytes]]) -> None:
-    assert not inject.may_inject_response(status, headers)
+    assert not policy.may_inject_response(status, headers)
 
 
 # Edits
@@ -295,7 +297,7 @@ def test_the_job_is_asked_for_a_whole_plain_document() -> None:
         (b"If-Range", b'"x"'),
         (b"Cookie", b"a=b"),
     ]
-    assert inject.request_edits(came, b"7") == [
+    assert policy.request_edits(came, b"7") == [
         (b"Host", b"gw:10001"),
         (b"Cookie", b"a=b"),
         (b"Accept-Encoding", b"identity"),
@@ -316,24 +318,24 @@ def test_the_job_is_asked_for_a_whole_plain_document() -> None:
     ],
 )
 def test_only_a_validator_of_our_own_form_goes_on(validators: list[bytes], asked: list[bytes]) -> None:
-    out = inject.request_edits([(b"If-None-Match", value) for value in validators], b"7")
+    out = policy.request_edits([(b"If-None-Match", value) for value in validators], b"7")
     assert [value for name, value in out if name == b"If-None-Match"] == asked
 
 
 def test_an_etag_makes_the_round() -> None:
-    answered = inject.response_edits([(b"etag", b'"5-x"')], b"7")
+    answered = policy.response_edits([(b"etag", b'"5-x"')], b"7")
     assert (b"ETag", b'W/"gw-7-5-x"') in answered
-    asked = inject.request_edits([(b"If-None-Match", dict(answered)[b"ETag"])], b"7")
+    asked = policy.request_edits([(b"If-None-Match", dict(answered)[b"ETag"])], b"7")
     assert (b"If-None-Match", b'"5-x"') in asked
 
 
 @pytest.mark.parametrize("etag", [b"5-x", b'"a" "b"', b"W/x", b""])
 def test_a_malformed_etag_goes(etag: bytes) -> None:
-    assert inject.response_edits([(b"ETag", etag)], b"7") == [(b"Vary", b"Sec-Fetch-Dest")]
+    assert policy.response_edits([(b"ETag", etag)], b"7") == [(b"Vary", b"Sec-Fetch-Dest")]
 
 
 def test_a_weak_etag_is_taken_as_well() -> None:
-    assert (b"ETag", b'W/"gw-7-x"') in inject.response_edits([(b"ETag", b'W/"x"')], b"7")
+    assert (b"ETag", b'W/"gw-7-x"') in policy.response_edits([(b"ETag", b'W/"x"')], b"7")
 
 
 def test_what_describes_other_bytes_goes() -> None:
@@ -343,13 +345,13 @@ def test_what_describes_other_bytes_goes() -> None:
         (b"Content-Digest", b"x"),
     ]
     kept = [HTML, (b"Set-Cookie", b"a=b"), (b"Set-Cookie", b"c=d")]
-    assert inject.response_edits([*about, *kept], b"7") == [*kept, (b"Vary", b"Sec-Fetch-Dest")]
+    assert policy.response_edits([*about, *kept], b"7") == [*kept, (b"Vary", b"Sec-Fetch-Dest")]
 
 
 @pytest.mark.parametrize("vary", [b"*", b"Accept, sec-fetch-dest", b"Sec-Fetch-Dest"])
 def test_vary_says_it_once(vary: bytes) -> None:
-    assert inject.varies([(b"Vary", vary)]) == [(b"Vary", vary)]
-    assert inject.varies([(b"Vary", b"Accept")]) == [(b"Vary", b"Accept"), (b"Vary", b"Sec-Fetch-Dest")]
+    assert policy.varies([(b"Vary", vary)]) == [(b"Vary", vary)]
+    assert policy.varies([(b"Vary", b"Accept")]) == [(b"Vary", b"Accept"), (b"Vary", b"Sec-Fetch-Dest")]
 
 
 # Decoding
@@ -407,7 +409,7 @@ def test_a_body_is_decoded_in_bounded_steps(name: str, size: int) -> None:
     assert max(map(len, out)) <= STEP * 3 // 2
 
 
-@pytest.mark.parametrize("coding", sorted(inject.CODINGS))
+@pytest.mark.parametrize("coding", sorted(CODINGS))
 def test_bytes_of_another_coding_are_a_value(coding: bytes) -> None:
     assert Decoder(coding).step(b"<!doctype html><html><head>") == Undecodable()
 

@@ -228,7 +228,7 @@ async def test_a_lost_server_is_dialled_again_under_a_kernel_socket() -> None:
         await client.say(text("one"))
         await client.frame()
         (relay,) = gate.gate.relays
-        await eventually(lambda: relay._read == 1, "the job has confirmed what was sent")  # type: ignore[attr-defined]
+        await eventually(lambda: not relay._doubt.exists, "the job has confirmed what was sent")  # type: ignore[attr-defined]
         echo.peers[0].reset()
         await eventually(lambda: len(echo.peers) == 2, "dialled again")
         await client.say(text("two"))
@@ -393,10 +393,10 @@ async def test_the_question_whether_a_frame_was_read_never_stands_inside_of_one(
         whole = text("x" * 1000)
         await client.say(whole[:500])
         (relay,) = gate.gate.relays
-        await eventually(lambda: relay._asking is not None, "half a frame went on")  # type: ignore[attr-defined]
-        first = relay._asking  # type: ignore[attr-defined]
-        await eventually(lambda: relay._asking is not first, "the question's time came")  # type: ignore[attr-defined]
+        await eventually(lambda: relay._doubt.exists, "half a frame went on")  # type: ignore[attr-defined]
+        first = relay._doubt._timer  # type: ignore[attr-defined]
+        await eventually(lambda: relay._doubt._timer is not first, "the question's time came")  # type: ignore[attr-defined]
         await client.say(whole[500:])
         assert await client.frame() == (TEXT, b"echo " + b"x" * 1000)
-        await eventually(lambda: relay._read == relay._sent, "asked after its end")  # type: ignore[attr-defined]
+        await eventually(lambda: not relay._doubt.exists, "asked after its end")  # type: ignore[attr-defined]
         assert echo.read == [b"x" * 1000]

@@ -26,7 +26,7 @@ from gateway.proxy.replay import (
     idempotent,
     judge,
     jupyter_chunk,
-    may_repeat,
+    worth_keeping,
 )
 
 RESEND, ERROR = Verdict.RESEND, Verdict.HONEST_ERROR
@@ -276,10 +276,18 @@ def test_the_first_rule_that_fits_decides_on_the_decoded_path() -> None:
     assert judge(attempt(b"GET", b"/A"), table) is ERROR
 
 
+def test_a_body_is_kept_where_it_may_be_needed_again() -> None:
+    assert worth_keeping(b"PUT", b"/file", COMMON)
+    assert worth_keeping(b"PUT", b"/api/contents/a", COMMON)  # its body will tell
+    assert not worth_keeping(b"POST", b"/api/sessions", COMMON)
+    assert worth_keeping(b"POST", b"/rpc/execute_code", RSTUDIO)  # until it is whole
+    assert not worth_keeping(b"POST", b"/rpc/execute_code", COMMON)
+
+
 def test_without_a_table_by_what_is_known_of_all() -> None:
-    assert may_repeat(b"GET", b"/", b"", True)
-    assert not may_repeat(b"GET", b"/", b"", False)
-    assert not may_repeat(b"PUT", b"/api/contents/a", b'{"chunk":2}', True)
-    assert may_repeat(b"PUT", b"/api/contents/a", b'{"chunk":2}', True, GENERIC)
-    assert may_repeat(b"POST", b"/events/get_events", b"", True)
-    assert not may_repeat(b"POST", b"/rpc/console_input", b"", True)
+    assert judge(attempt(b"GET", b"/"), COMMON) is RESEND
+    assert judge(attempt(b"GET", b"/", replayable=False), COMMON) is ERROR
+    assert judge(attempt(b"PUT", b"/api/contents/a", body=b'{"chunk":2}'), COMMON) is ERROR
+    assert judge(attempt(b"PUT", b"/api/contents/a", body=b'{"chunk":2}'), GENERIC) is RESEND
+    assert judge(attempt(b"POST", b"/events/get_events"), COMMON) is RESEND
+    assert judge(attempt(b"POST", b"/rpc/execute_code"), COMMON) is ERROR

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,13 @@ def descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
+def what_is_open(pid: int) -> str:
+    """What they lead to, a line each; sockets with their addresses and states."""
+    lines = [f"{one.name} -> {one.readlink()}" for one in Path(f"/proc/{pid}/fd").iterdir()]
+    sockets = subprocess.run(["ss", "-tanp"], capture_output=True, text=True, check=False).stdout.splitlines()
+    return "\n".join([*lines, *(line for line in sockets if f"pid={pid}," in line)])
+
+
 async def look(pid: int, folder: Path) -> Held:
     """Ask one process."""
     answer = folder / f"{pid}.json"
@@ -54,10 +62,11 @@ async def look(pid: int, folder: Path) -> Held:
 
 async def quiet(pid: int, folder: Path, before: Held, growth: int) -> Held:
     """Until it holds no descriptor and no task more than before; its memory has not grown by `growth` bytes."""
-    await eventually(
-        lambda: descriptors(pid) <= before.descriptors,
-        f"descriptors of process {pid}: {before.descriptors} before, {descriptors(pid)} now",
-    )
+    try:
+        await eventually(lambda: descriptors(pid) <= before.descriptors, "it held no more than before")
+    except AssertionError:
+        print(f"process {pid} had {before.descriptors} descriptors, and now:\n{what_is_open(pid)}")
+        raise
     now = await look(pid, folder)
     give_up = asyncio.get_running_loop().time() + DEADLINE
     while now.tasks - before.tasks and asyncio.get_running_loop().time() < give_up:
