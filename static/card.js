@@ -1,24 +1,54 @@
-// The open card. It is built anew when what it says has changed, and keeps the focus where it was.
-import { acts } from "./acts.js";
-import { h, icon, ICONS } from "./dom.js";
+// The open card: who and what, the buttons, the news, the login. The buttons stand above everything whose height
+// changes (with the card above its bar: below), so that none moves while a person aims at it. The rest is built anew
+// when what it says has changed, and keeps the focus where it was.
+import { Acts } from "./acts.js";
+import { h, icon, ICONS, put } from "./dom.js";
 import { current, logOut } from "./session.js";
 import { isMoving, isOver, STEPS } from "./view.js";
 import { clock, data, has, refusal, span, t } from "./words.js";
 
 const CORNERS = { lt: "0", rt: "90", rb: "180", lb: "270" };
 
-/** @param {any} widget the <job-control> @param {import("./view.js").View} shown */
-export function card(widget, shown) {
-  const { state } = widget;
-  const says = JSON.stringify([state && { ...state, now: 0, at: 0 }, shown.moving, shown.silent !== null, current()?.user, widget.busy, widget.trouble, !!widget.asking]);
-  if (says !== widget.cardSays) {
-    widget.cardSays = says;
-    const focused = widget.body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    widget.body.replaceChildren(...parts(widget, shown).filter(Boolean));
-    if (focused) (widget.body.querySelector(`[data-key="${focused}"]`) ?? widget.button).focus();
+export class Card {
+  /** @param {any} widget the <job-control> */
+  constructor(widget) {
+    this.widget = widget;
+    this.acts = new Acts(widget);
+    this.head = h("header", {}, h("h2"), h("p"));
+    this.news = h("div", { class: "news" });
+    this.foot = h("footer");
+    this.el = h("div", { class: "card", id: "card", hidden: true }, this.head, this.acts.el, this.acts.words, this.news, this.foot);
+    this.said = "";
   }
-  const time = widget.body.querySelector(".elapsed");
-  if (time) time.textContent = elapsed(widget);
+
+  /** @param {import("./view.js").View} shown */
+  update(shown) {
+    const { widget } = this, { state } = widget;
+    this.head.hidden = !state?.job;
+    if (state?.job) {
+      put(this.head.firstChild, state.job.name);
+      put(this.head.lastChild, isMoving(state) ? t("widget.between") : state.job.host || t("widget.nohost"));
+      this.acts.update(shown);
+    }
+    this.acts.words.hidden = !state?.job;
+    if (!state?.job) this.acts.el.hidden = true;
+    this.#rebuild(shown);
+    const time = this.news.querySelector(".elapsed");
+    if (time) put(time, elapsed(widget));
+    const silence = this.news.querySelector(".silence");
+    if (silence) put(silence, t("widget.silent", { time: clock(shown.silent ?? 0) }));
+  }
+
+  #rebuild(shown) {
+    const { widget } = this, { state } = widget;
+    const says = JSON.stringify([state && { ...state, now: 0, at: 0 }, shown.moving, shown.silent !== null, current()?.user, widget.asked?.act, widget.mini, widget.place.ours]);
+    if (says === this.said) return;
+    this.said = says;
+    const at = document.activeElement, focused = at instanceof HTMLElement && this.el.contains(at) && !this.acts.el.contains(at) ? at.dataset.key : null;
+    this.news.replaceChildren(...news(widget, shown).filter(Boolean));
+    this.foot.replaceChildren(...foot(widget).filter(Boolean));
+    if (focused) (this.el.querySelector(`[data-key="${focused}"]`) ?? widget.button).focus();
+  }
 }
 
 function elapsed(widget) {
@@ -26,18 +56,14 @@ function elapsed(widget) {
   return [t("elapsed", { time: clock(widget.seconds()) }), typical && t("typical", { time: span(typical) })].filter(Boolean).join(" · ");
 }
 
-function parts(widget, shown) {
-  const { state } = widget;
-  if (!state) return [h("p", { class: "note" }, t("widget.contacting.text"))];
-  return [head(state), shown.silent !== null && note("widget.silent"), shown.moving ? moving(state) : story(state), person(widget), foot(widget)];
-}
+const note = (...parts) => h("p", { class: "note" }, ...parts);
 
-function head({ job }) {
-  if (!job) return null;
-  return h("header", {}, h("h2", { title: job.name }, job.name), h("p", {}, job.host || t("widget.nohost")));
+function news(widget, shown) {
+  const { state, asked } = widget;
+  if (shown.silent !== null) return [h("p", { class: "note silence" })];
+  if (!state) return [note(t("widget.contacting.text"))];
+  return [!state.linked && note(t("widget.unlinked")), shown.moving ? moving(state) : asked ? note(t(`widget.asked.${asked.act}`)) : story(state), person(state)];
 }
-
-const note = (key, tone = "") => h("p", { class: `note ${tone}` }, t(key));
 
 function moving(state) {
   const at = STEPS.indexOf(state.step);
@@ -50,29 +76,31 @@ function moving(state) {
 }
 
 function story(state) {
-  if (!state.linked) return note("widget.unlinked");
   const key = has(`widget.story.${state.status}`) ? `widget.story.${state.status}` : isOver(state) ? "widget.story.over" : null;
-  if (!key || isMoving(state)) return null;
+  if (!key) return null;
   const reason = state.job?.reason;
-  return h("p", { class: "note" }, t(key), reason && isOver(state) ? ` ${t("reason", { reason: has(`reason.${reason}`) ? t(`reason.${reason}`) : reason })}` : "");
+  return note(t(key), reason && isOver(state) ? ` ${t("reason", { reason: has(`reason.${reason}`) ? t(`reason.${reason}`) : reason })}` : "");
 }
 
-function person(widget) {
-  const { state } = widget;
-  if (state.job) return acts(widget);
-  if (state.you && (state.error || state.denied)) return h("p", { class: "note" }, t("widget.as", { user: state.you.user }), " ", refusal(state));
-  if (!data.login) return h("p", { class: "note" }, icon(ICONS.lock, 15), t("widget.insecure"));
+function person(state) {
+  if (state.job) return null;
+  if (state.you && (state.error || state.denied)) return note(t("widget.as", { user: state.you.user }), " ", refusal(state));
+  if (!data.login) return note(icon(ICONS.unlocked, 15), t("widget.insecure"));
   return h("div", { class: "acts" },
-    h("p", { class: "note" }, t("widget.login.text")),
+    note(t("widget.login.text")),
     h("a", { class: "button primary", href: `/login?job=${data.job}`, target: "floatgate", rel: "noopener", "data-key": "login" }, t("widget.login")));
 }
 
 function foot(widget) {
-  const { you } = widget.state;
-  const corner = (where) => h("button", { type: "button", class: "corner", "data-key": where, "data-turn": CORNERS[where], "aria-label": t(`widget.to.${where}`), title: t(`widget.to.${where}`), on: { click: () => widget.place.to(where) } }, icon(ICONS.corner, 13));
+  const you = widget.state?.you;
+  const tool = (key, words, drawing, turn, click) => h("button", { type: "button", class: "tool", "data-key": key, "data-turn": turn, "aria-label": words, title: words, on: { click } }, icon(ICONS[drawing], 13));
   const leave = async () => { await logOut(); widget.live.again(); };
-  return h("footer", {},
+  const corners = Object.keys(CORNERS).map((where) => tool(where, t(`widget.to.${where}`), "corner", CORNERS[where], () => widget.place.to(where)));
+  return [
     you && h("span", { class: "who", title: you.user }, you.user),
     you && h("button", { type: "button", class: "quiet", "data-key": "logout", on: { click: leave } }, t("widget.logout")),
-    h("span", { class: "corners", role: "group", "aria-label": t("widget.to") }, ...Object.keys(CORNERS).map(corner)));
+    !widget.place.ours && h("span", { class: "tools" },
+      h("span", { class: "tools", role: "group", "aria-label": t("widget.to") }, ...corners),
+      widget.mini ? tool("mini", t("widget.large"), "large", null, () => widget.shrink(false)) : tool("mini", t("widget.small"), "small", null, () => widget.shrink(true)),
+      tool("hide", t("widget.hide"), "hide", null, () => widget.hide(true)))];
 }

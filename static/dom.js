@@ -17,6 +17,9 @@ export function h(tag, props = {}, ...children) {
   return el;
 }
 
+/** Text that is set only when it is another: a selection in it stays. @param {Node|null} el @param {string} text */
+export const put = (el, text) => { if (el && el.textContent !== text) el.textContent = text; };
+
 /** An icon, drawn with strokes in the colour of the text. @param {string} path @param {number} [size] */
 export function icon(path, size = 16) {
   const space = "http://www.w3.org/2000/svg";
@@ -38,4 +41,8 @@ export const ICONS = {
   cancel: "M8 2.2a5.8 5.8 0 1 0 0 11.6A5.8 5.8 0 0 0 8 2.2zM5.8 5.8l4.4 4.4m0-4.4-4.4 4.4",
   corner: "M4 11V4h7",
   lock: "M4.5 7.2h7v5.6h-7zM6 7V5.2a2 2 0 0 1 4 0V7",
+  unlocked: "M4.5 7.2h7v5.6h-7zM6 7V4.4a2 2 0 0 1 3.9-.6",
+  small: "M3.5 8h9",
+  large: "M8 3.5v9M3.5 8h9",
+  hide: "M2.2 8s2.2-3.8 5.8-3.8S13.8 8 13.8 8s-2.2 3.8-5.8 3.8S2.2 8 2.2 8zM3 13 13 3",
 };

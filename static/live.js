@@ -4,6 +4,7 @@ import { call, current, Refusal } from "./session.js";
 import { data } from "./words.js";
 
 const QUIET = 45000;          // ms without a sign of life (the server gives one each 20 s): the line is dead
+const REACH = 8000;           // ms for a connection or an answer: a gateway that is gone often says nothing at all
 const HIDDEN = 30000;         // ms between two questions of a hidden tab
 const FIRST = 1000, LAST = 15000; // ms between two tries without contact
 
@@ -17,6 +18,7 @@ export class Live extends EventTarget {
   #socket = null;
   #timer = 0;
   #pause = FIRST;
+  #turn = 0;
 
   start() {
     document.addEventListener("visibilitychange", () => this.again());
@@ -34,6 +36,7 @@ export class Live extends EventTarget {
 
   #drop() {
     clearTimeout(this.#timer);
+    this.#turn++;
     const socket = this.#socket;
     this.#socket = null;
     socket?.close();
@@ -42,11 +45,11 @@ export class Live extends EventTarget {
   #connect() {
     const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/live/${data.job}`);
     this.#socket = socket;
-    this.#watch(socket);
+    this.#watch(socket, REACH);
     socket.onopen = () => socket.send(JSON.stringify({ token: current()?.token ?? null }));
     socket.onmessage = ({ data: text }) => {
       if (this.#socket !== socket) return;
-      this.#watch(socket);
+      this.#watch(socket, QUIET);
       this.#pause = FIRST;
       this.#hear(JSON.parse(text));
     };
@@ -57,15 +60,19 @@ export class Live extends EventTarget {
     };
   }
 
-  #watch(socket) {
+  #watch(socket, ms) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => { if (this.#socket === socket) { this.#drop(); this.#ask(); } }, QUIET);
+    this.#timer = setTimeout(() => { if (this.#socket === socket) { this.#drop(); this.#ask(); } }, ms);
   }
 
   async #ask() {
+    const turn = this.#turn;
     try {
-      this.#hear(await call(`/api/state/${data.job}`));
+      const doc = await call(`/api/state/${data.job}`, undefined, REACH);
+      if (turn !== this.#turn) return;
+      this.#hear(doc);
     } catch (error) {
+      if (turn !== this.#turn) return;
       if (error instanceof Refusal && error.doc.denied === "NOT_LOGGED_IN") return this.#later(0);
       this.dispatchEvent(new CustomEvent("contact", { detail: false }));
     }

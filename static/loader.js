@@ -14,7 +14,6 @@
   doc.floatgate = 1;
 
   const W = location.protocol + "//" + location.hostname + ":" + PORT;
-  const BUSY = "a,button,input,select,textarea,label,[contenteditable=true],[role=button],[role=menuitem],[role=tab]";
   const between = (n, high) => Math.max(0, Math.min(+n || 0, high));
   const paint = (el, rules) => {
     el.style.cssText = ("all:initial;position:fixed;z-index:2147483647;" + rules).replaceAll(";", "!important;");
@@ -62,8 +61,8 @@
   };
 
   // Whether no control of the page lies beneath a box.
-  const free = ([x, y, w, h]) => [1, w / 4, w / 2, w * 0.75, w - 1].every((step) =>
-    doc.elementsFromPoint(x + step, y + h / 2).every((el) => el === frame || !el.closest(BUSY)));
+  const free = (busy) => ([x, y, w, h]) => [1, w / 4, w / 2, w * 0.75, w - 1].every((step) =>
+    doc.elementsFromPoint(x + step, y + h / 2).every((el) => el === frame || !el.closest(busy)));
 
   const receive = ({ data: m }) => {
     if (m.box) {
@@ -75,7 +74,7 @@
     if (m.ds) start(...m.ds);
     if (m.dm) move(...m.dm);
     if (m.de) drop();
-    if (m.ask) send({ free: m.ask.map(free) });
+    if (m.ask) send({ free: m.ask.map(free(m.of)) });
     // A click into another origin's frame does not close RStudio's menus; this does.
     if (m.active && doc.body) doc.body.dispatchEvent(new MouseEvent("mousedown", { bubbles: true }));
   };
@@ -111,8 +110,8 @@
     const channel = new MessageChannel();
     (port = channel.port1).onmessage = receive;
     frame.contentWindow.postMessage("floatgate", W, [channel.port2]);
-    view();
     theme();
+    view();
   };
   show();
   keep();

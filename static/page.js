@@ -86,6 +86,20 @@
     }
   }
 
+  // The widget stands in a corner that is free of the page's content, and the content makes way for its open card.
+  function makeWay() {
+    const frame = document.querySelector("iframe"), main = document.querySelector("main");
+    if (!frame) return;
+    document.body.style.paddingBlockStart = "";
+    const card = frame.getBoundingClientRect(), content = main.getBoundingClientRect();
+    const beside = card.left >= content.right || card.right <= content.left;
+    if (!beside && card.bottom > content.top) document.body.style.paddingBlockStart = `${Math.ceil(card.bottom) + 12}px`;
+  }
+
+  const sizes = new ResizeObserver(makeWay);
+  for (const el of document.querySelectorAll("iframe, main")) sizes.observe(el);
+  addEventListener("resize", makeWay);
+
   for (const el of all("again")) el.addEventListener("click", (event) => { event.preventDefault(); open(); });
   write();
   setInterval(tick, 1000);

@@ -2,9 +2,12 @@
 // size, the page's colours, which places are free) may be a lie of the page, so it decides about looks alone.
 import { data } from "./words.js";
 
-const KEY = `gw.place.${data.job}`;
+const PLACE = `gw.place.${data.job}`;
 const OURS = "ours"; // what the gateway's own pages say in the place of JupyterLab's theme: they tell of a move themselves
 const SNAP = 16, WIDE = 1150, PILL = [150, 26];
+const BUSY = "a,button,input,select,textarea,label,[contenteditable=true],[role=button],[role=menuitem],[role=tab]";
+/** On pages of the gateway's own: their content leaves this corner free, and makes way for the open card. */
+const CORNER = /** @type {Spot} */ ([1, 8, 0, 8]);
 
 /** @typedef {[number, number, number, number]} Spot from the right (else left), how far, from the bottom (else top), how far */
 
@@ -16,6 +19,7 @@ export class Place extends EventTarget {
   #chosen = 0;
   #size = [...PILL, false];
   #settling = 0;
+  #seen = false;
   /** Whether the page around is the gateway's own. */
   ours = false;
 
@@ -26,10 +30,8 @@ export class Place extends EventTarget {
       this.#port?.close();
       this.#port = ports[0];
       this.#port.onmessage = (event) => this.#hear(event.data);
-      this.#load();
+      this.#seen = false;
       this.#settling = 20;
-      this.#show();
-      this.#settle();
     });
     setInterval(() => this.#settle(), 3000);
   }
@@ -46,6 +48,7 @@ export class Place extends EventTarget {
 
   /** @param {number} x @param {number} y px */
   nudge(x, y) {
+    if (this.ours) return;
     const [left, top] = this.#corner();
     this.#drop(left + x, top + y, 0);
   }
@@ -57,7 +60,7 @@ export class Place extends EventTarget {
   }
 
   reset() {
-    localStorage.removeItem(KEY);
+    localStorage.removeItem(PLACE);
     this.#chosen = 0;
     this.#spot = this.#places()[0];
     this.#settling = 20;
@@ -80,19 +83,27 @@ export class Place extends EventTarget {
 
   #hear(m) {
     if (!m || typeof m !== "object") return;
+    if (Array.isArray(m.theme)) this.#wear(m.theme);
     if (Array.isArray(m.view)) this.#resize(m.view.map(Number));
-    if (Array.isArray(m.theme)) {
-      this.ours = m.theme[0] === OURS;
-      this.dispatchEvent(new CustomEvent("theme", { detail: theme(m.theme) }));
-    }
     if (Array.isArray(m.free)) this.#answer(m.free);
     if (Array.isArray(m.dropped)) this.#dropped(m.dropped);
+    if (m.key) this.dispatchEvent(new Event("called"));
     if (m.outside) this.dispatchEvent(new Event("outside"));
+  }
+
+  #wear(colours) {
+    const ours = colours[0] === OURS;
+    this.dispatchEvent(new CustomEvent("theme", { detail: themeOf(colours) }));
+    if (ours === this.ours) return;
+    this.ours = ours;
+    this.#load();
+    this.#show();
   }
 
   #resize([width, height]) {
     if (!(width > 0 && height > 0)) return;
     this.#view = [width, height];
+    this.#seen = true;
     this.#load();
     this.#settling = Math.max(this.#settling, 2);
     this.#show();
@@ -100,8 +111,13 @@ export class Place extends EventTarget {
   }
 
   #load() {
+    if (this.ours) {
+      this.#spot = CORNER;
+      this.#chosen = -1;
+      return;
+    }
     try {
-      const [right, x, bottom, y] = JSON.parse(localStorage.getItem(KEY));
+      const [right, x, bottom, y] = JSON.parse(localStorage.getItem(PLACE));
       this.#spot = [right ? 1 : 0, x * this.#view[0], bottom ? 1 : 0, y * this.#view[1]];
       this.#chosen = -1;
     } catch {
@@ -112,12 +128,13 @@ export class Place extends EventTarget {
 
   #keep() {
     const [right, x, bottom, y] = this.#spot, [width, height] = this.#view;
-    localStorage.setItem(KEY, JSON.stringify([right, x / width, bottom, y / height]));
+    localStorage.setItem(PLACE, JSON.stringify([right, x / width, bottom, y / height]));
     this.#chosen = -1;
     this.#show();
   }
 
   #show() {
+    if (!this.#seen) return;
     const [width, height, open] = this.#size;
     this.tell({ box: [width, height, ...this.#spot, open] });
     this.dispatchEvent(new Event("moved"));
@@ -130,7 +147,7 @@ export class Place extends EventTarget {
 
   #dropped([left, top, far]) {
     this.dispatchEvent(new CustomEvent("dropped", { detail: !!far }));
-    if (far) this.#drop(Number(left) || 0, Number(top) || 0, SNAP);
+    if (far && !this.ours) this.#drop(Number(left) || 0, Number(top) || 0, SNAP);
   }
 
   /** Hold the box by its nearest corner, so that it grows away from the edges. */
@@ -147,7 +164,7 @@ export class Place extends EventTarget {
   #settle() {
     if (this.#settling-- <= 0 || this.#chosen < 0 || this.#size[2]) return;
     const [width, height] = this.#size, [wide, high] = this.#view;
-    this.tell({ ask: this.#places().map(([right, x, bottom, y]) => [right ? wide - x - width : x, bottom ? high - y - height : y, width, height]) });
+    this.tell({ of: BUSY, ask: this.#places().map(([right, x, bottom, y]) => [right ? wide - x - width : x, bottom ? high - y - height : y, width, height]) });
   }
 
   #answer(free) {
@@ -162,7 +179,7 @@ export class Place extends EventTarget {
 }
 
 /** The page's colours: JupyterLab says it, RStudio has a class, of others the background tells. */
-function theme([lab, rstudio, background]) {
+function themeOf([lab, rstudio, background]) {
   if (lab === "true" || lab === "false") return lab === "true" ? "light" : "dark";
   if (rstudio) return "dark";
   const [r, g, b, alpha = 1] = (String(background).match(/[\d.]+/g) || []).map(Number);

@@ -1,7 +1,7 @@
 // The login of this origin: a token in localStorage, so that all tabs and jobs of a gateway share it, and a job's
 // page, being another origin, cannot read it. Other windows of ours hear of a change by the `storage` event.
 
-const KEY = "gw.session";
+const KEY = "gw.session", ASKED = "gw.asked"; // the login; the act that a window of ours was last used for
 
 /** @returns {{token: string, user: string, role: string} | null} */
 export function current() {
@@ -21,6 +21,16 @@ export function keep(session) {
 /** @param {() => void} heard called when another window logged in or out */
 export const onChange = (heard) => addEventListener("storage", (event) => event.key === KEY && heard());
 
+/** Let the frames know what a window has asked for. @param {string} job @param {string} act */
+export const tellAsked = (job, act) => localStorage.setItem(ASKED, JSON.stringify([job, act, Date.now()]));
+
+/** @param {(job: string, act: string) => void} heard called when another window has asked for something */
+export const onAsked = (heard) => addEventListener("storage", (event) => {
+  if (event.key !== ASKED || !event.newValue) return;
+  const [job, act] = JSON.parse(event.newValue);
+  heard(job, act);
+});
+
 /** What the server said no with. */
 export class Refusal extends Error {
   /** @param {number} status @param {{error?: string, denied?: string}} doc */
@@ -31,8 +41,8 @@ export class Refusal extends Error {
   }
 }
 
-/** @param {string} path @param {object} [body] a POST if given @returns {Promise<any>} */
-export async function call(path, body) {
+/** @param {string} path @param {object} [body] a POST if given @param {number} [patience] ms @returns {Promise<any>} */
+export async function call(path, body, patience = 130000) {
   /** @type {Record<string, string>} */
   const headers = {};
   const session = current();
@@ -44,7 +54,7 @@ export async function call(path, body) {
     body: body && JSON.stringify(body),
     credentials: "omit",
     cache: "no-store",
-    signal: AbortSignal.timeout(130000),
+    signal: AbortSignal.timeout(patience),
   }).catch(() => { throw new Refusal(0, {}); });
   const doc = await answer.json().catch(() => ({}));
   if (answer.ok) return doc;

@@ -1,7 +1,7 @@
 // From what is known of the job to what is shown: no element, no clock, no network.
 
 export const STEPS = ["draining", "checkpointing", "transferring", "restoring", "reconnecting"];
-export const PATIENCE = 2;   // seconds of a move before anything is said: most short ones need no word
+export const PATIENCE = 2;   // seconds of a move before a closed pill says anything: most short ones need no word
 export const ALERT = 5;      // seconds of a move before the card opens by itself
 export const FAREWELL = 4;   // seconds for which "Moved" stands in the pill
 export const SILENCE = 6;    // seconds without contact before that is said
@@ -12,7 +12,8 @@ const OVER = ["Completed", "Cancelled", "FailToExecute", "FailToComplete", "Time
 
 /**
  * @typedef {{tone: string, label: string, time: number|null, moving: boolean, alert: boolean, moved: number|null, silent: number|null}} View
- * `label` is a key of the catalogue, `time` seconds for the pill, `moved` how long the move took that has just ended.
+ * `label` is a key of the catalogue, `time` seconds for the pill, `moved` how long the move took that has just ended,
+ * `silent` for how long there has been no contact, once that is worth a word.
  */
 
 /** @param {{status: string, step: string|null}} state */
@@ -25,20 +26,21 @@ export const isOver = (state) => OVER.includes(state.status);
  * @param {number} seconds since the state began
  * @param {number|null} silent seconds without contact, null with contact
  * @param {{took: number, ago: number}|null} moved the last move that was announced: how long it took, how long ago it ended
+ * @param {boolean} watched whether somebody looks at the open card: then nothing is kept from them
  * @returns {View}
  */
-export function view(state, seconds, silent, moved) {
+export function view(state, seconds, silent, moved, watched) {
   /** @type {View} */
   const shown = { tone: "lost", label: "status.Unknown", time: null, moving: false, alert: false, moved: null, silent: null };
+  if (silent !== null && silent >= SILENCE) return { ...shown, label: "widget.lost", time: silent, silent };
   if (!state) return { ...shown, label: "widget.contacting" };
-  const moving = isMoving(state) && seconds >= PATIENCE;
+  const moving = isMoving(state) && (watched || seconds >= PATIENCE);
   shown.label = isMoving(state) && !moving ? "status.Executing" : `status.${isMoving(state) ? "Floating" : state.status}`;
   shown.tone = tone(state, moving);
   shown.moving = moving;
   shown.alert = isMoving(state) && seconds >= ALERT;
   if (moving || (WORKING.includes(state.status) && seconds >= PATIENCE)) shown.time = seconds;
-  if (state.status === "Executing" && !isMoving(state) && moved && moved.ago < FAREWELL) Object.assign(shown, { label: "widget.moved", time: moved.took, moved: moved.took });
-  if (silent !== null && silent >= SILENCE) Object.assign(shown, { tone: "lost", silent, time: shown.time });
+  if (state.status === "Executing" && !isMoving(state) && moved && moved.ago < FAREWELL) Object.assign(shown, { label: "widget.moved", moved: moved.took });
   return shown;
 }
 

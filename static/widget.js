@@ -1,15 +1,17 @@
 // The widget: a pill with the job's state and, when opened, a card with what its owner may do. It lives in a frame of
 // the control port's origin; the page around it can move and size it, and can neither read it nor press it.
-import { card } from "./card.js";
-import { h, icon, ICONS } from "./dom.js";
+import { Card } from "./card.js";
+import { h, icon, ICONS, put } from "./dom.js";
 import { Live } from "./live.js";
 import { Place } from "./place.js";
-import { current, keep, onChange } from "./session.js";
+import { current, keep, onAsked, onChange } from "./session.js";
 import { isMoving, PATIENCE, view } from "./view.js";
-import { clock, t } from "./words.js";
+import { clock, data, span, t } from "./words.js";
 
 const STEP = 16, LEAP = 64; // px of one arrow key, without and with shift
 const SLOP = 4;             // px: less is a click, more is a drag
+const PATIENT = 30000;       // ms for which an act that was asked for is waited for
+const MINI = `gw.mini.${data.job}`, HIDING = `gw.hidden.${data.job}`;
 
 class JobControl extends HTMLElement {
   live = new Live();
@@ -24,11 +26,14 @@ class JobControl extends HTMLElement {
   /** Whether the card opened by itself, and for which move it was closed by hand. */
   auto = false;
   closedFor = 0;
-  /** What an act is doing: its name while it is under way, what went wrong, the button of the second click. */
+  /** What an act is doing: its name while it is under way, what went wrong, what has been asked for and not yet begun. */
   busy = "";
   trouble = "";
-  /** @type {HTMLElement|null} */
-  asking = null;
+  /** @type {{act: string, of: string, at: number}|null} */
+  asked = null;
+  /** Whether the pill is a dot only, for all pages of the job; whether it is hidden, in this tab. */
+  mini = localStorage.getItem(MINI) === "1";
+  hiding = sessionStorage.getItem(HIDING) === "1";
   said = "";
 
   connectedCallback() {
@@ -38,7 +43,9 @@ class JobControl extends HTMLElement {
     this.place.addEventListener("theme", (event) => this.theme(/** @type {CustomEvent} */ (event).detail));
     this.place.addEventListener("moved", () => this.root.classList.toggle("up", this.place.upwards));
     this.place.addEventListener("outside", () => !this.auto && this.toggle(false));
+    this.place.addEventListener("called", () => this.come());
     onChange(() => this.live.again());
+    onAsked((job, act) => job === data.job && this.ask(act));
     new ResizeObserver(() => this.measure()).observe(this.root);
     setInterval(() => this.render(), 500);
     this.place.listen();
@@ -56,9 +63,9 @@ class JobControl extends HTMLElement {
       { type: "button", class: "toggle", "aria-expanded": "false", "aria-controls": "card", on: { click: () => this.click() } },
       this.dot, this.label, this.time, icon(ICONS.chevron, 14),
     );
-    this.body = h("div", { class: "card", id: "card", hidden: true });
+    this.card = new Card(this);
     this.voice = h("p", { class: "unseen", role: "status" });
-    this.root = h("section", { class: "root", "aria-label": t("widget.title") }, h("div", { class: "bar" }, this.grip, this.button), this.body, this.voice);
+    this.root = h("section", { class: "root", "aria-label": t("widget.title") }, h("div", { class: "bar" }, this.grip, this.button), this.card.el, this.voice);
     this.append(this.root);
     this.listen();
   }
@@ -77,13 +84,27 @@ class JobControl extends HTMLElement {
     this.state = state;
     if (state.denied === "NOT_LOGGED_IN" && current()) keep(null);
     if (before && isMoving(before) && !isMoving(state)) this.arrive(before);
+    else if (this.asked && this.asked.of !== phase(state)) this.settled();
     this.render();
+  }
+
+  /** It has been asked for and accepted: say so at once, and until the job's state tells more. @param {string} act */
+  ask(act) {
+    if (this.state) this.asked = { act, of: phase(this.state), at: performance.now() };
+    this.wanted = act;
+    this.render();
+  }
+
+  settled() {
+    this.asked = null;
+    if (!this.state || !isMoving(this.state)) this.wanted = "";
   }
 
   arrive(before) {
     const took = this.seconds(before);
-    if (took >= PATIENCE && this.state.status === "Executing") this.moved = { took, at: performance.now() };
+    if ((took >= PATIENCE || this.wanted === "migrate") && this.state.status === "Executing") this.moved = { took, at: performance.now() };
     if (this.auto) this.toggle(false);
+    this.settled();
   }
 
   contact(there) {
@@ -109,7 +130,27 @@ class JobControl extends HTMLElement {
     this.open = open;
     if (!open) this.auto = false;
     this.render();
-    if (this.body.contains(document.activeElement) && !open) this.button.focus();
+    if (this.card.el.contains(document.activeElement) && !open) this.button.focus();
+  }
+
+  /** @param {boolean} mini */
+  shrink(mini) {
+    this.mini = mini;
+    localStorage.setItem(MINI, mini ? "1" : "");
+    this.toggle(false);
+  }
+
+  /** @param {boolean} hiding */
+  hide(hiding) {
+    this.hiding = hiding;
+    sessionStorage.setItem(HIDING, hiding ? "1" : "");
+    this.toggle(false);
+  }
+
+  /** The keys that bring it back were pressed in the page. */
+  come() {
+    this.hide(false);
+    this.button.focus();
   }
 
   key(event) {
@@ -162,21 +203,34 @@ class JobControl extends HTMLElement {
   render() {
     const now = performance.now(), silent = this.silentSince === null ? null : (now - this.silentSince) / 1000;
     const moved = this.moved && { took: this.moved.took, ago: (now - this.moved.at) / 1000 };
-    const shown = view(this.state, this.seconds(), silent, moved);
+    if (this.asked && now - this.asked.at > PATIENT) this.settled();
+    const shown = view(this.state, this.seconds(), silent, moved, this.open || this.wanted === "migrate");
     if (shown.alert && !this.open && !this.place.ours && this.closedFor !== this.state.since) this.open = this.auto = true;
-    this.bar(shown);
-    this.body.hidden = !this.open;
+    const news = shown.moving || shown.moved !== null || this.place.ours;
+    this.root.hidden = this.hiding && !news;
+    this.root.classList.toggle("mini", this.mini && !this.open && !news);
     this.root.classList.toggle("open", this.open);
+    this.grip.hidden = this.place.ours;
+    this.bar(shown);
+    this.card.el.hidden = !this.open;
     this.button.setAttribute("aria-expanded", String(this.open));
-    if (this.open) card(this, shown);
-    this.say(shown.moving ? t("widget.moving.text") : t(shown.label, { time: clock(shown.moved ?? 0) }));
+    if (this.open) this.card.update(shown);
+    this.say(this.asked ? t(`widget.asked.${this.asked.act}`) : shown.moving ? t("widget.moving.text") : this.told(shown));
     this.measure();
   }
 
+  /** The words of the pill. */
+  told(shown) {
+    const host = this.state?.job?.host.split(" ")[0];
+    return t(shown.moved !== null && host ? "widget.moved.to" : shown.label, { host, time: span(shown.moved ?? 0) });
+  }
+
   bar(shown) {
+    const text = this.told(shown);
     this.dot.className = `dot ${shown.tone}`;
-    put(this.label, t(shown.label, { time: clock(shown.moved ?? 0) }));
-    put(this.time, shown.time !== null && shown.moved === null ? clock(shown.time) : "");
+    put(this.label, text);
+    put(this.time, shown.time !== null ? clock(shown.time) : "");
+    this.button.title = this.root.classList.contains("mini") ? text : "";
     this.root.dataset.tone = shown.moving ? "warn" : shown.moved !== null ? "good" : "";
   }
 
@@ -189,14 +243,14 @@ class JobControl extends HTMLElement {
   measure() {
     const { width, height } = this.root.getBoundingClientRect();
     const size = [Math.ceil(width), Math.ceil(height), this.open];
-    if (String(size) === String(this.measured) || !width) return;
+    if (String(size) === String(this.measured)) return;
     this.measured = size;
     this.place.size(size[0], size[1], this.open);
   }
 }
 
-/** @param {HTMLElement} el @param {string} text */
-export const put = (el, text) => { if (el.textContent !== text) el.textContent = text; };
+/** What tells one state of a job from the next. */
+const phase = ({ status, since }) => `${status} ${since}`;
 
 function dots() {
   const grip = icon("M5 4h.01M5 8h.01M5 12h.01M9.5 4h.01M9.5 8h.01M9.5 12h.01", 14);

@@ -1,17 +1,18 @@
 // The gateway's own windows: the login, and the question before an act that stops work. They are top-level, so that
 // their address is in plain sight and no page can lie over them; the frame hears of a login by the `storage` event.
-import { h, icon, ICONS } from "./dom.js";
-import { call, current, logIn, Refusal } from "./session.js";
+import { h, icon, ICONS, put } from "./dom.js";
+import { call, current, logIn, Refusal, tellAsked } from "./session.js";
 import { data, refusal, t } from "./words.js";
 
 const REST = 800;      // ms for which the window must be visible and focused before its button works
+const SIGN = 250;      // ms from the first sign of a person until the button works
 const FAREWELL = 1500; // ms for which the result stands before the window closes
 
 class GatewayWindow extends HTMLElement {
   connectedCallback() {
     this.title_ = h("h1");
     this.main = h("div", { class: "main" });
-    this.append(h("main", {}, h("p", { class: "gateway" }, icon(ICONS.lock, 14), data.gateway), this.title_, this.main));
+    this.append(h("main", {}, h("p", { class: "gateway" }, location.protocol === "https:" && icon(ICONS.lock, 14), data.gateway), this.title_, this.main));
     if (data.kind === "login") this.login(() => this.loggedIn());
     else this.confirm();
   }
@@ -78,20 +79,31 @@ class GatewayWindow extends HTMLElement {
   question(state, trouble) {
     const { job } = state, act = data.act;
     const name = act === "cancel" ? field("name", t("window.cancel.name", { name: job.name }), { autocomplete: "off", spellcheck: "false" }) : null;
-    const button = h("button", { class: `button ${act === "cancel" ? "danger" : "primary"}`, disabled: true }, t(`window.${act}.act`));
+    const button = h("button", { class: `button ${act === "cancel" ? "danger" : "primary"}`, "aria-disabled": "true", "aria-describedby": "hint" }, t(`window.${act}.act`));
+    const hint = h("p", { class: "hint", id: "hint" });
     const said = h("p", { class: "trouble", role: "alert", hidden: !trouble }, trouble);
     let nonce = call("/api/ask", { job: data.job, act });
     nonce.catch(() => {});
-    const armed = arm();
-    const timer = setInterval(() => { button.disabled = !(armed() && (!name || name.input.value.trim() === job.name)); }, 100);
+    const lacking = arm(() => !name || name.input.value.trim() === job.name);
+    const look = () => {
+      const lack = lacking();
+      put(hint, lack && t(`window.hint.${lack}`));
+      if (lack) button.setAttribute("aria-disabled", "true");
+      else button.removeAttribute("aria-disabled");
+    };
+    const timer = setInterval(look, 100);
+    look();
+    let busy = false;
     const submit = async (event) => {
       event.preventDefault();
-      if (button.disabled || !event.isTrusted) return;
+      if (busy || lacking() || !event.isTrusted) return;
+      busy = true;
       clearInterval(timer);
-      button.disabled = true;
+      button.setAttribute("aria-disabled", "true");
       button.textContent = t("widget.busy");
       try {
         await call("/api/act", { job: data.job, act, nonce: (await nonce).nonce, name: name ? name.input.value.trim() : "" });
+        tellAsked(data.job, act);
         this.show(t(`window.${act}.done`), closer());
         setTimeout(() => window.close(), FAREWELL);
       } catch (error) {
@@ -100,7 +112,8 @@ class GatewayWindow extends HTMLElement {
       }
     };
     this.show(t(`window.${act}.title`), facts(state), h("p", {}, t(`window.${act}.text`)),
-      h("form", { on: { submit } }, name?.row, said, h("p", { class: "acts" }, button, h("button", { type: "button", class: "button", on: { click: () => window.close() } }, t("window.keep")))));
+      h("form", { on: { submit } }, name?.row, said, h("p", { class: "acts" }, button, h("button", { type: "button", class: "button", on: { click: () => window.close() } }, t("window.keep"))), hint));
+    if (name && document.hasFocus()) name.input.focus();
   }
 }
 
@@ -117,19 +130,25 @@ function field(id, label, attributes) {
 const closer = () => h("p", { class: "acts" }, h("button", { type: "button", class: "button", on: { click: () => window.close() } }, t("window.close")));
 
 /**
- * Whether a person is here: the window has been visible and focused for a while, and the pointer moved or a key was
- * pressed in it. A window that jumps under a double click has neither.
- * @returns {() => boolean}
+ * What is still missing before the button works, "" when nothing is: that a person is here. The window has been visible
+ * and focused for a while, and the pointer moved or a key was pressed in it: a window that jumps under a double click or
+ * under somebody's typing has neither. The key that is this sign cannot be the one that presses the button.
+ * @param {() => boolean} named
+ * @returns {() => "" | "here" | "rest" | "name"}
  */
-function arm() {
-  let since = Infinity, alive = false;
-  const here = (event) => { if (event.isTrusted) alive = true; };
+function arm(named) {
+  let since = Infinity, alive = Infinity;
+  const here = (event) => { if (event.isTrusted) alive = Math.min(alive, performance.now()); };
   addEventListener("pointermove", here);
+  addEventListener("pointerdown", here);
   addEventListener("keydown", here);
   return () => {
+    const now = performance.now();
     if (document.hidden || !document.hasFocus()) since = Infinity;
-    else since = Math.min(since, performance.now());
-    return alive && performance.now() - since >= REST;
+    else since = Math.min(since, now);
+    if (alive === Infinity) return "here";
+    if (!named()) return "name";
+    return now - since >= REST && now - alive >= SIGN ? "" : "rest";
   };
 }
 

@@ -1,8 +1,9 @@
 """What browsers get from us as files: the loader, the frame's scripts and styles, and the words.
 
-There is no build step: the sources in `static/` are what is sent, only the loader loses its comments and
-indentation. Every address contains a hash of the content, so that each may be cached for ever. This is the one
-module of the widget that the proxy imports; it opens no socket and reads no clock.
+There is no build step: the sources in `static/` are what is sent. The loader and the widget's own scripts lose their
+comments and indentation, and a script of the widget's comes with the modules that it imports, one after the other,
+so that the pill is there after one request. Every address contains a hash of the content, so that each may be cached
+for ever. This is the one module of the widget that the proxy imports; it opens no socket and reads no clock.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from importlib.resources import files
 from gateway.types import JobId
 
 _JOB = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_COMMENT = re.compile(r"\s*(//|/\*|\*)")
+_COMMENT = re.compile(r"^[ \t]*(//[^\n]*|/\*((?!\*/).)*\*/[ \t]*)$", re.M | re.S)
+_REMARK = re.compile(r"(?<=;)[ \t]+//[^\n]*$", re.M)
+_IMPORT = re.compile(r'import \{[^}]*\} from "\./([\w-]+\.js)";\n')
+_EXPORT = re.compile(r"^export ", re.M)
+_BUNDLES = {"widget.js": ("widget.js",), "window.js": ("window.js",), "widget.css": ("tokens.css", "widget.css")}
 _TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 LANGUAGES = ("en", "de")
 
@@ -72,7 +77,7 @@ def tree() -> Mapping[str, Asset]:
         (one.name, one.read_bytes()) for one in files("static").iterdir() if one.name.endswith((".js", ".css"))
     )
     version = _short_hash(b"".join(name.encode() + data for name, data in found))
-    assets = (_asset(version, name, data) for name, data in found)
+    assets = (_asset(version, name, _bundle(name) or data) for name, data in found)
     return {one.path: one for one in assets}
 
 
@@ -82,6 +87,25 @@ def url(name: str) -> str:
         if path.endswith(f"/{name}"):
             return path
     raise KeyError(name)
+
+
+def _bundle(name: str) -> bytes | None:
+    """A file with everything that it needs; None for one that is sent as it is.
+
+    The modules share one scope then, so no two of them may use a name at their top level for different things; a
+    browser takes nothing of a script that does.
+    """
+    if name not in _BUNDLES:
+        return None
+    text = "".join(_bare(_read(one)) for top in _BUNDLES[name] for one in _needed(top))
+    return _EXPORT.sub("", _IMPORT.sub("", text)).encode()
+
+
+def _needed(name: str, before: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """`name` after all that it imports, each once: the order in which browsers run modules."""
+    for one in _IMPORT.findall(_read(name)):
+        before = before if one in before else _needed(one, before)
+    return (*before, name)
 
 
 @cache
@@ -113,5 +137,5 @@ def _read(name: str) -> str:
 
 
 def _bare(source: str) -> str:
-    lines = (line.strip() for line in source.splitlines() if not _COMMENT.match(line))
+    lines = (line.strip() for line in _REMARK.sub("", _COMMENT.sub("", source)).splitlines())
     return "\n".join(line for line in lines if line) + "\n"

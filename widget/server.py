@@ -62,8 +62,8 @@ async def _static(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     if request.headers.get("If-None-Match") == asset.etag:
         return web.Response(status=304, headers={"ETag": asset.etag, **policy.FOR_EVER})
-    headers = {"ETag": asset.etag, "Content-Type": asset.content_type, **policy.FOR_EVER}
-    return web.Response(body=asset.body, headers=headers)
+    headers = {"ETag": asset.etag, "Content-Type": asset.content_type, "Vary": "Accept-Encoding", **policy.FOR_EVER}
+    return windows.compressed(request, web.Response(body=asset.body, headers=headers))
 
 
 @web.middleware

@@ -64,13 +64,26 @@ def _page(request: web.Request, template: str, data: dict[str, Any], framed_by: 
     text = (
         _templates()
         .get_template(template)
-        .render(data={**data, "language": language, "words": dict(words(language))}, language=language, url=url)
+        .render(data={**data, "language": language, "words": _words(language)}, language=language, url=url)
     )
     headers = {
         "Content-Security-Policy": policy.document(guard.place(request), framed_by),
-        "Vary": "Accept-Language",
+        "Vary": "Accept-Language, Accept-Encoding",
     }
-    return web.Response(text=text, content_type="text/html", headers=headers)
+    return compressed(request, web.Response(text=text, content_type="text/html", headers=headers))
+
+
+def compressed(request: web.Request, response: web.Response) -> web.Response:
+    """As gzip for who takes it. Nothing here is secret, so that its length may be seen (no BREACH)."""
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        response.enable_compression(web.ContentCoding.gzip)
+    return response
+
+
+@cache
+def _words(language: str) -> dict[str, str]:
+    """Without those of the pages on jobs' ports."""
+    return {key: text for key, text in words(language).items() if not key.startswith(("page.", "outcome."))}
 
 
 def choose_language(accepted: str) -> str:

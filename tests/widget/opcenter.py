@@ -21,6 +21,7 @@ class ScriptedOpCenter:
     acts: list[tuple[str, str]] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
     seen: list[tuple[str, str]] = field(default_factory=list)
+    host: str = "host-2 (2Core4GB/Spot)"
     refusal: tuple[int, int, str] | None = None
     """Answered to the next act: status, code, sentence."""
 
@@ -62,7 +63,7 @@ class ScriptedOpCenter:
         return None
 
     async def _job(self, request: web.Request) -> web.Response:
-        doc: dict[str, Any] = {"id": self.job, "user": self.owner, "workingHost": "host-2 (2Core4GB/Spot)", "moves": 3}
+        doc: dict[str, Any] = {"id": self.job, "user": self.owner, "workingHost": self.host, "moves": 3}
         return self._refused(request) or web.json_response(doc)
 
     async def _act(self, request: web.Request) -> web.Response:

@@ -77,6 +77,21 @@ class Stage:
     requests: list[tuple[str, str, int, dict[str, str]]] = field(default_factory=list)
     """(method, path, status, answer's headers) of everything the control port answered."""
     state_polls: int = 0
+    widget_app: Callable[[], web.Application] | None = None
+    _control: web.AppRunner | None = None
+
+    async def stop_control(self) -> None:
+        """The gateway is gone: its connections break, and nobody answers."""
+        if self._control is not None:
+            await self._control.cleanup()
+        self._control = None
+
+    async def start_control(self) -> None:
+        """It is there again, at the same port, and knows no login any more."""
+        assert self.widget_app is not None
+        self._control = web.AppRunner(self.widget_app(), shutdown_timeout=0.1)
+        await self._control.setup()
+        await web.TCPSite(self._control, "127.0.0.1", self.control_port, reuse_address=True).start()
 
     @property
     def app(self) -> str:
@@ -125,19 +140,28 @@ async def stage(
     desk.linked = True
     here = Stage(desk, ScriptedOpCenter(JOB), Clock(), app_port, other_port, control_port, host)
     here.set(JobStatus.EXECUTING, 100)
-    widget = build_app(
-        desk, names=["gw.test"], home=home, allow_insecure_login=allow_insecure_login, limits=limits, clock=here.clock
-    )
-    widget.on_response_prepare.append(_recorder(here))
-    apps = [_job_app(here, JOB), _job_app(here, OTHER), widget, here.opcenter.app()]
+
+    def widget_app() -> web.Application:
+        app = build_app(
+            desk, names=["gw.test"], home=home, allow_insecure_login=allow_insecure_login, limits=limits,
+            clock=here.clock,
+        )  # fmt: skip
+        app.on_response_prepare.append(_recorder(here))
+        return app
+
+    here.widget_app = widget_app
+    apps = [_job_app(here, JOB), _job_app(here, OTHER), here.opcenter.app()]
     runners = [web.AppRunner(app, shutdown_timeout=0.1) for app in apps]
-    for runner, one in zip(runners, sockets, strict=True):
+    for runner, one in zip(runners, [*sockets[:2], sockets[3]], strict=True):
         await runner.setup()
-        if control or runner is not runners[2]:
-            await web.SockSite(runner, one).start()
+        await web.SockSite(runner, one).start()
+    sockets[2].close()
+    if control:
+        await here.start_control()
     try:
         yield here
     finally:
+        await here.stop_control()
         for runner in runners:
             await runner.cleanup()
         for one in sockets:

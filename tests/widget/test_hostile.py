@@ -15,7 +15,7 @@ from playwright.async_api import Browser, Page, expect
 
 from gateway.types import JobStatus
 
-from .stage import JOB, OTHER, Stage
+from .stage import JOB, OTHER, Stage, stage
 from .test_browser import FRAME, box, log_in, person, widget
 
 pytestmark = pytest.mark.browser
@@ -40,12 +40,13 @@ SEND = """async ([url, init]) => {
   catch (error) { return [error.name, 0, '']; }
 }"""
 FORM = """([url, enctype]) => new Promise((done) => {
-  const frame = Object.assign(document.createElement('iframe'), {name: 'sink'});
-  frame.onload = () => setTimeout(done, 50);
-  const form = Object.assign(document.createElement('form'), {action: url, method: 'POST', target: 'sink', enctype});
+  const name = 'sink' + document.querySelectorAll('iframe').length;
+  const frame = Object.assign(document.createElement('iframe'), {name});
+  const form = Object.assign(document.createElement('form'), {action: url, method: 'POST', target: name, enctype});
   form.append(Object.assign(document.createElement('input'), {
     name: '{"username":"alice","password":"wonderland","x":"', value: '"}'}));
   document.body.append(frame, form);
+  frame.onload = () => done();
   form.submit();
 })"""
 SOCKET = """(url) => new Promise((done) => {
@@ -69,6 +70,23 @@ async def page(browser: Browser, here: Stage) -> AsyncIterator[Page]:
         yield opened
 
 
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def calm(browser: Browser) -> AsyncIterator[tuple[Page, Stage]]:
+    """The same, once for all the tests that leave the page as it was."""
+    async with stage() as here, person(browser) as context:
+        opened = await context.new_page()
+        await opened.goto(here.app)
+        await log_in(opened)
+        await expect(widget(opened).locator("header h2")).to_have_text("rstudio")
+        yield opened, here
+
+
+def quiet(calm: tuple[Page, Stage]) -> tuple[Page, Stage]:
+    """With nothing in the log."""
+    calm[1].requests.clear()
+    return calm
+
+
 def succeeded(here: Stage, *, method: str = "") -> list[tuple[str, str, int, dict[str, str]]]:
     return [one for one in here.requests if one[2] < 300 and (not method or one[0] == method)]
 
@@ -85,7 +103,8 @@ def ported(message: Any) -> str:
 
 
 @pytest.mark.parametrize("attempt", ["dom", "window", "storage", "location", "custom", "opened"])
-async def test_the_page_reads_nothing_of_ours(page: Page, here: Stage, attempt: str) -> None:
+async def test_the_page_reads_nothing_of_ours(calm: tuple[Page, Stage], attempt: str) -> None:
+    page, here = quiet(calm)
     found = await page.evaluate(TRY, [attempt, here.control, JOB])
     assert found in ("SecurityError", "read: null"), found
 
@@ -108,7 +127,8 @@ async def test_document_domain_opens_no_door(page: Page, here: Stage) -> None:
     ],
     ids=["simple", "no-cors", "no-cors-post", "cors-post", "cors-bearer", "credentials"],
 )
-async def test_no_fetch_of_the_page_is_answered(page: Page, here: Stage, path: str, init: dict[str, Any]) -> None:
+async def test_no_fetch_of_the_page_is_answered(calm: tuple[Page, Stage], path: str, init: dict[str, Any]) -> None:
+    page, here = quiet(calm)
     kind, status, text = await page.evaluate(SEND, [here.control + path, init])
     assert (status, text) == (0, ""), "the page can read the answer"
     assert kind in ("TypeError", "opaque")
@@ -118,13 +138,15 @@ async def test_no_fetch_of_the_page_is_answered(page: Page, here: Stage, path: s
 
 @pytest.mark.parametrize("enctype", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
 @pytest.mark.parametrize("path", UNSAFE)
-async def test_no_form_of_the_page_is_accepted(page: Page, here: Stage, path: str, enctype: str) -> None:
+async def test_no_form_of_the_page_is_accepted(calm: tuple[Page, Stage], path: str, enctype: str) -> None:
+    page, here = quiet(calm)
     await page.evaluate(FORM, [here.control + path, enctype])
     assert [one[:2] for one in here.requests] == [("POST", path)]
     assert succeeded(here) == []
 
 
-async def test_no_beacon_and_no_event_stream_is_accepted(page: Page, here: Stage) -> None:
+async def test_no_beacon_and_no_event_stream_is_accepted(calm: tuple[Page, Stage]) -> None:
+    page, here = quiet(calm)
     await page.evaluate(
         "async (base) => { navigator.sendBeacon(base + '/api/logout', '{}'); const picture = new Image();"
         " picture.src = base + '/api/state/x'; const source = new EventSource(base + '/api/live/x');"
@@ -134,7 +156,8 @@ async def test_no_beacon_and_no_event_stream_is_accepted(page: Page, here: Stage
     assert succeeded(here) == []
 
 
-async def test_no_websocket_of_the_page_is_accepted(page: Page, here: Stage) -> None:
+async def test_no_websocket_of_the_page_is_accepted(calm: tuple[Page, Stage]) -> None:
+    page, here = quiet(calm)
     url = here.control.replace("http", "ws") + f"/api/live/{JOB}"
     assert await page.evaluate(SOCKET, url) == "closed"
     assert succeeded(here) == []
@@ -219,7 +242,7 @@ async def test_a_frame_that_is_made_unseen_takes_no_click(page: Page, here: Stag
     await page.locator(FRAME).evaluate(
         "(el, [name, value]) => el.style.setProperty(name, value, 'important')", [name, value]
     )
-    sure = widget(page).locator("[data-key=migrate]")
+    sure = widget(page).locator("[data-key=sure]")
     await expect(sure).not_to_have_attribute("aria-disabled", "true")
     await sure.dispatch_event("click")  # not trusted: the page could not do even this
     await sure.evaluate("(el) => el.focus()")

@@ -1,0 +1,200 @@
+"""How the widget behaves to a person: it says what is so, nothing slides under the pointer, it goes out of the way."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from gateway.types import JobStatus, Step
+
+from .stage import JOB, Stage, stage
+from .test_browser import FRAME, log_in, page, person, widget
+
+__all__ = ["page"]  # a fixture
+
+pytestmark = pytest.mark.browser
+
+
+async def where(page: Page, act: str) -> tuple[float, float]:
+    """Where a button of the card stands in the window."""
+    found = await widget(page).locator(f".acts [data-key={act}]:visible").bounding_box()
+    assert found is not None
+    return found["x"], found["y"]
+
+
+async def migrate(page: Page) -> None:
+    await widget(page).get_by_role("button", name="Migrate").click()
+    sure = widget(page).get_by_role("button", name="Move it to another host now")
+    await expect(sure).not_to_have_attribute("aria-disabled", "true")
+    await sure.click()
+
+
+async def test_a_move_that_was_asked_for_is_told_from_the_first_moment(page: Page, here: Stage) -> None:
+    """The open card is never quiet, and never says what is not so."""
+    await log_in(page)
+    card, label = widget(page).locator(".card"), widget(page).locator(".label")
+    await migrate(page)
+    await expect(card).to_contain_text("Asked to move to another host…")
+    await expect(widget(page).get_by_role("button", name="Migrate")).to_have_attribute("aria-disabled", "true")
+    assert here.opcenter.acts == [("alice", "migrate")]
+    here.opcenter.host = ""
+    here.set(JobStatus.FLOATING, -30, Step.DRAINING)  # a clock that never reaches two seconds in this test
+    await expect(label).to_have_text("Floating")
+    await expect(card).to_contain_text("The screen does not respond while the job moves.")
+    await expect(card).to_contain_text("Between two hosts")
+    await expect(card).not_to_contain_text("No host at the moment")
+    here.opcenter.host = "host-7 (2Core4GB/Spot)"
+    here.set(JobStatus.EXECUTING)
+    await expect(label).to_have_text(re.compile(r"Moved to host-7 in \d+ s"))
+    await expect(label).to_have_text("Executing")
+    await expect(card).not_to_contain_text("Asked to move")
+
+
+async def test_what_a_window_asked_for_is_told_in_the_page(page: Page, here: Stage) -> None:
+    await log_in(page)
+    async with page.context.expect_page() as opening:
+        await widget(page).get_by_role("link", name="Suspend…").click()
+    window = await opening.value
+    await expect(window.get_by_role("button", name="Suspend")).to_be_visible()
+    await window.mouse.move(100, 100)
+    async with window.expect_event("close"):
+        await window.get_by_role("button", name="Suspend").click()
+    await expect(widget(page).locator(".card")).to_contain_text("Asked to be suspended…")
+    here.set(JobStatus.SUSPENDED)
+    await expect(widget(page).locator(".card")).not_to_contain_text("Asked")
+
+
+async def test_an_act_that_is_refused_is_not_told_as_asked(page: Page, here: Stage) -> None:
+    await log_in(page)
+    here.opcenter.refusal = (409, 1003, "No host fits.")
+    await migrate(page)
+    await expect(widget(page).get_by_role("alert")).to_have_text("No host fits.")
+    await expect(widget(page).locator(".card")).not_to_contain_text("Asked")
+    await expect(widget(page).get_by_role("button", name="Migrate")).not_to_have_attribute("aria-disabled", "true")
+
+
+@pytest.mark.parametrize("corner", ["rt", "rb"])
+async def test_no_button_slides_under_the_pointer(page: Page, here: Stage, corner: str) -> None:
+    """Through a whole move, with news above or below: what is clicked is what was aimed at."""
+    await log_in(page)
+    await widget(page).locator(f"[data-key={corner}]").click()
+    await expect(widget(page).locator(".root.up")).to_have_count(int(corner == "rb"))
+    cancel, first = await where(page, "cancel"), await where(page, "migrate")
+    for status, step in [
+        (JobStatus.FLOATING, Step.DRAINING), (JobStatus.FLOATING, Step.RESTORING), (JobStatus.EXECUTING, None),
+        (JobStatus.SUSPENDING, None), (JobStatus.SUSPENDED, None), (JobStatus.RESUMING, None),
+    ]:  # fmt: skip
+        here.set(status, 3, step)
+        here.desk.link(step is None)  # and the news about the OpCenter come and go
+        await expect(widget(page).locator(".label")).to_have_text(re.compile(f"{status}|Moved"))
+        await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        resumable = status in (JobStatus.SUSPENDED, JobStatus.RESUMING)
+        assert await where(page, "cancel") == pytest.approx(cancel, abs=1)
+        assert await where(page, "resume" if resumable else "migrate") == pytest.approx(first, abs=1)
+
+
+async def test_the_open_card_covers_nothing_of_the_gateway_s_own_pages(browser: Browser, here: Stage) -> None:
+    """Wherever a person put the widget in the job's page, and however narrow the window is."""
+    async with person(browser) as context:
+        page = await context.new_page()
+        await page.goto(here.app)
+        await widget(page).locator(".grip").focus()
+        for _ in range(6):
+            await page.keyboard.press("Shift+ArrowDown")
+        await page.wait_for_function(f"document.querySelector('{FRAME}').getBoundingClientRect().y > 300")
+        here.set(JobStatus.SUSPENDED)
+        await page.goto(here.app)
+        await expect(widget(page).locator(".label")).to_have_text("Suspended")
+        await expect(widget(page).locator(".grip")).to_be_hidden()
+        for width, height in [(1280, 720), (700, 700), (360, 640)]:
+            await page.set_viewport_size({"width": width, "height": height})
+            for is_open in (False, True):
+                await expect(widget(page).locator(".card")).to_be_visible(visible=is_open)
+                await page.wait_for_function(f"{SIZE} > {60 if is_open else 20}")
+                await page.wait_for_function(APART)
+                await widget(page).locator(".toggle").click()
+
+
+SIZE = f"document.querySelector('{FRAME}').getBoundingClientRect().height"
+APART = f"""() => {{
+  const a = document.querySelector('{FRAME}').getBoundingClientRect();
+  const b = document.querySelector('main').getBoundingClientRect();
+  return a.width > 0 && (a.bottom <= b.top || a.left >= b.right || a.right <= b.left);
+}}"""
+
+
+async def test_a_gateway_that_is_gone_is_said_to_be_gone_until_it_is_back(browser: Browser) -> None:
+    async with stage() as here, person(browser) as context:
+        page = await context.new_page()
+        await page.goto(here.app)
+        await log_in(page)
+        here.set(JobStatus.SUSPENDING, 20)
+        label = widget(page).locator(".label")
+        await expect(label).to_have_text("Suspending")
+        await here.stop_control()
+        await expect(label).to_have_text("The gateway does not answer", timeout=12_000)
+        await expect(widget(page).locator(".silence")).to_contain_text("The gateway has not answered for 0:0")
+        await expect(widget(page).locator(".acts .button:visible:not([aria-disabled])")).to_have_count(0)
+        await here.start_control()
+        await expect(label).to_have_text("Suspending", timeout=15_000)
+        await expect(widget(page).locator(".silence")).to_have_count(0)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_lock_is_shown_where_there_is_one_only(browser: Browser, here: Stage, secure: bool) -> None:
+    async with person(browser, ignore_https_errors=True) as context:
+        page = await context.new_page()
+        url = f"{here.control}/login?job={JOB}"
+        if secure:  # the same bytes at an address that is https
+            await context.route("https://gw.test/**", lambda route: replay(here, route))
+            url = url.replace(here.control, "https://gw.test")
+        await page.goto(url)
+        await expect(page.locator(".gateway")).to_be_visible()
+        await expect(page.locator(".gateway svg")).to_have_count(int(secure))
+
+
+async def replay(here: Stage, route: Any) -> None:
+    answer = await route.fetch(url=route.request.url.replace("https://gw.test", here.control))
+    await route.fulfill(response=answer)
+
+
+@pytest.mark.parametrize("act", ["suspend", "cancel"])
+async def test_a_window_says_what_its_button_waits_for_and_works_by_keys_alone(
+    page: Page, here: Stage, act: str
+) -> None:
+    await log_in(page)
+    window = await page.context.new_page()
+    await window.goto(f"{here.control}/confirm?job={JOB}&act={act}")
+    button = window.locator("button.primary, button.danger")
+    await expect(button).to_have_accessible_description(re.compile("move the pointer or press a key"))
+    await expect(window.locator("#hint")).to_be_visible()
+    if act == "cancel":
+        await expect(window.get_by_label(re.compile("Type the job"))).to_be_focused()
+        await window.keyboard.type("rstudi")
+        await expect(button).to_have_accessible_description("The button works when the job's name stands above.")
+        await window.keyboard.type("o")
+    await window.keyboard.press("Tab")
+    await expect(button).to_be_focused()
+    await expect(button).not_to_have_attribute("aria-disabled", "true")
+    await expect(window.locator("#hint")).to_be_empty()
+    await window.keyboard.press("Enter")
+    await expect(window.get_by_role("heading")).to_have_text(re.compile("is being"))
+    assert here.opcenter.acts == [("alice", act)]
+
+
+async def test_the_key_that_shows_that_somebody_is_here_presses_nothing(page: Page, here: Stage) -> None:
+    """A window that opens under somebody's typing."""
+    await log_in(page)
+    window = await page.context.new_page()
+    await window.goto(f"{here.control}/confirm?job={JOB}&act=suspend")
+    button = window.locator("button.primary")
+    await expect(button).to_be_visible()
+    await button.focus()
+    await window.wait_for_timeout(1000)  # the rest is over, only the sign is missing
+    await window.keyboard.press("Enter")
+    assert here.opcenter.acts == []
+    await expect(button).not_to_have_attribute("aria-disabled", "true")
+    assert here.opcenter.acts == []
