@@ -102,13 +102,18 @@ class Caller:
         return username, self.password or os.environ.get("MMC_PASSWORD") or ask_password(f"Password for {username}")
 
 
-def ask_password(prompt: str) -> str:
-    """From the terminal, unseen; from a pipe, its next line. Raises Refusal when there is none."""
+def ask_password(prompt: str, instead: str = "Use -p, or MMC_PASSWORD, or a pipe") -> str:
+    """From the terminal, unseen; from a pipe, its next line. Raises Refusal, which says `instead`, if there is none."""
     if sys.stdin.isatty():
         return str(click.prompt(prompt, hide_input=True, err=True))
+    return read_password(prompt, instead)
+
+
+def read_password(prompt: str, instead: str = "Write it there as one line") -> str:
+    """The next line of standard input, whatever that is. Raises Refusal, which says `instead`, if there is none."""
     line = sys.stdin.readline().rstrip("\r\n")
     if not line:
-        raise Refusal(Code.INVALID_ARGUMENT, f"{prompt}: none was given. Use -p, or MMC_PASSWORD, or a pipe")
+        raise Refusal(Code.INVALID_ARGUMENT, f"{prompt}: none was given. {instead}")
     return line
 
 

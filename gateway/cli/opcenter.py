@@ -20,10 +20,10 @@ import click
 from gateway.config import DEFAULT_OPCENTER_PORT
 from gateway.errors import Code, Refusal
 
-from .caller import Caller
+from .caller import Caller, read_password
 from .framework import Group
 from .homes import choose_home, home_option, make_home
-from .options import pass_caller
+from .options import new_password_option, pass_caller
 from .printing import say
 
 _ANSWER = 30.0  # seconds from the start of a detached OpCenter until it answers: it takes one or two
@@ -133,6 +133,26 @@ async def status(caller: Caller) -> None:
     """Say whether an OpCenter answers, and what it runs (also: float status)."""
     async with caller.client() as client:
         caller.print({"address": client.address, **await client.get("/status")})
+
+
+@opcenter.command("reset-password")
+@home_option()
+@click.argument("name", required=False)
+@new_password_option()
+async def reset_password(home: Path | None, name: str | None, password_stdin: bool) -> None:
+    """Set a lost password anew, the admin's without a name; the OpCenter must not run meanwhile.
+
+    Prints one that it made up, or takes yours with --password-stdin. Ends that user's sessions. No old password is
+    asked for: the state folder is yours, and nobody else can do this.
+    """
+    from gateway.opcenter.reset import reset_password as reset  # brings the whole OpCenter: only this needs it
+
+    given = read_password(f"New password for {name or 'the admin'}") if password_stdin else None
+    who, password = await reset(choose_home(home), name, given, os.environ.get("FLOATGATE_DATABASE_URL"))
+    if given is None:
+        say(f"Login: {who} / {password}    (shown this once)")
+    else:
+        say(f"The password of {who} is changed")
 
 
 def _owner(home: Path) -> int | None:

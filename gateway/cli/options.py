@@ -44,6 +44,11 @@ def force_option() -> Callable[[F], F]:
     return click.option("-f", "--force", is_flag=True, help="Do not ask.")
 
 
+def new_password_option() -> Callable[[F], F]:
+    """`--password-stdin`: for scripts, so that no password stands in a list of processes."""
+    return click.option("--password-stdin", is_flag=True, help="Read the new password from standard input, one line.")
+
+
 def sync_option() -> Callable[[F], F]:
     """`--sync`: return when it is done."""
     return click.option("--sync", is_flag=True, help="Return when it is done, not when it has begun.")

@@ -72,14 +72,31 @@ async def delete(caller: Caller, group_id: str, force: bool) -> None:
 
 def to_rule(text: str) -> dict[str, Any]:
     """`10000-10500:0.0.0.0/0` as the API has it; the source may be IPv6. Raises Refusal."""
-    ports, _, source = text.partition(":")
+    ports, colon, source = text.partition(":")
     low, _, high = ports.partition("-")
+    if not colon:
+        raise _no_rule(text, "there is no colon between the ports and the source")
+    if not all(one.isascii() and one.isdigit() and 1 <= int(one) <= 65535 for one in (low, high or low)):
+        raise _no_rule(text, f"{ports!r} is not a port of 1 to 65535, or two with a dash between them")
+    if int(low) > int(high or low):
+        raise _no_rule(text, f"the ports {ports} are the wrong way round: write {high}-{low}")
     try:
         ip_network(source)
-        return {"portMin": int(low), "portMax": int(high or low), "source": source}
     except ValueError:
-        sentence = f"--rule takes ports and a source such as 10000-10500:192.168.0.0/16, not {text!r}"
-        raise Refusal(Code.INVALID_ARGUMENT, sentence) from None
+        raise _no_rule(text, _wrong_source(source)) from None
+    return {"portMin": int(low), "portMax": int(high or low), "source": source}
+
+
+def _no_rule(text: str, why: str) -> Refusal:
+    sentence = f"--rule {text!r}: {why}. It takes PORTS:SOURCE, such as 10000-10500:192.168.0.0/16"
+    return Refusal(Code.INVALID_ARGUMENT, sentence)
+
+
+def _wrong_source(source: str) -> str:
+    try:
+        return f"the source {source} has bits below its mask: the block is {ip_network(source, strict=False)}"
+    except ValueError:
+        return f"the source {source!r} is not a block of IP addresses"
 
 
 def _rule_text(rule: dict[str, Any]) -> str:

@@ -15,11 +15,18 @@ def parse_range(text: str) -> tuple[int, int]:
     try:
         ends = int(low), int(high)
     except ValueError:
-        ends = 0, 0
-    if not PORT_MIN <= ends[0] < ends[1] <= PORT_MAX:
-        sentence = f"Not a port range: {text!r}. Give one such as 10000:10100, of {PORT_MIN} to {PORT_MAX}"
-        raise Refusal(Code.INVALID_ARGUMENT, sentence)
+        raise _no_range(text, "two ports with a colon between them are wanted") from None
+    if ends[0] > ends[1]:
+        raise _no_range(text, f"the lower port stands first: {high}:{low}")
+    if ends[0] < PORT_MIN or ends[1] > PORT_MAX:
+        raise _no_range(text, f"it is not within {PORT_MIN}:{PORT_MAX}")
+    if ends[0] == ends[1]:
+        raise _no_range(text, "two ports at least are needed, the highest is the gateway's own")
     return ends
+
+
+def _no_range(text: str, why: str) -> Refusal:
+    return Refusal(Code.INVALID_ARGUMENT, f"Not a port range: {text!r}, {why}. Give one such as 10000:10100")
 
 
 def busy_ports(host: str, low: int, high: int) -> list[int]:

@@ -22,6 +22,7 @@ from .model import ENDED, Gateway, Job, Lease, Size
 from .orders import check_targets
 from .ports import Exhausted, Pool
 from .processes import Processes, write_settings
+from .programs import Folders
 from .ranges import check_bind, check_free, check_public, parse_range
 from .security_groups import DEFAULT, pick
 from .store import Store
@@ -46,6 +47,7 @@ class Gateways:
     ) -> None:
         """`home`: the OpCenter's. `address`: its URL and its port, known once it listens."""
         self._home = home
+        self._folders = Folders(home)
         self._store = store
         self._bus = bus
         self._links = links
@@ -122,10 +124,10 @@ class Gateways:
             gateway = await _own(connection, text, who)
             leases = [one for one in await rows.leases_of(connection, gateway=gateway.id) if one.released is None]
             if leases:
-                first = leases[0]
+                first, count = leases[0], len({one.job for one in leases})
                 raise Refusal(
                     Code.CONFLICT,
-                    f"{len({one.job for one in leases})} jobs are connected: first float gateway disconnect "
+                    f"{'1 job is' if count == 1 else f'{count} jobs are'} connected: first float gateway disconnect "
                     f"-g {gateway.id} -j {first.job} --port {first.target}",
                 )
             gateway = replace(gateway, destroying=True)
@@ -238,7 +240,7 @@ class Gateways:
 
     async def job_doc(self, job: Job) -> dict[str, Any]:
         """The job as the API shows it."""
-        return job_doc(job, await self.of_job(job.id), self._clock())
+        return job_doc(job, await self.of_job(job.id), self._folders.values(job), self._clock())
 
     async def job_docs(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         """The same for many, in two queries whatever their number."""
@@ -250,7 +252,7 @@ class Gateways:
             if lease.shown and lease.gateway in known:
                 connected.setdefault(lease.job, []).append((lease, known[lease.gateway]))
         now = self._clock()
-        return [job_doc(job, connected.get(job.id, []), now) for job in jobs]
+        return [job_doc(job, connected.get(job.id, []), self._folders.values(job), now) for job in jobs]
 
     def _alive(self, gateway: Gateway) -> bool:
         return self._processes.alive(self.folder(gateway.id))

@@ -23,6 +23,7 @@ KNOWN = (
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _TAG = re.compile(r"[A-Za-z0-9-]{1,63}")
 _DEFAULT_SIZE = Size(2, 4)
+_OPTIONS = {"targetPorts": "targetPort", "securityGroups": "securityGroup", "customTags": "customTag"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +143,23 @@ def _name(template: Template | None, command: tuple[str, ...], suffix: str) -> s
 
 
 def _input_args(doc: object) -> str:
-    """The call as one line, without values that may be secret."""
-    words: list[str] = []
+    """The call as the options of `float submit`, without values that may be secret."""
     items: dict[str, Any] = dict(doc) if isinstance(doc, Mapping) else {}
-    for key, value in items.items():
-        for one in value if isinstance(value, list) else [value]:
-            shown = str(one).partition("=")[0] + "=…" if key == "env" else str(one)
-            words += [f"--{key}", shlex.quote(shown)]
-    return " ".join(words)
+    command = items.pop("command", None) or []
+    words = [word for key, value in items.items() if value is not None for word in _option(key, value)]
+    return " ".join([*words, *(["--", *map(shlex.quote, command)] if command else [])])
+
+
+def _option(key: str, value: Any) -> list[str]:
+    """One field: `--targetPort 8888 --targetPort 8889`, `--customTag team:blue`."""
+    match key:
+        case "customTags":
+            texts = [f"{name}:{tag}" for name, tag in value.items()]
+        case "env":
+            texts = [f"{one.partition('=')[0]}=…" for one in value]
+        case "timeLimit":
+            texts = [f"{value:g}s"]
+        case _:
+            texts = [str(one) for one in (value if isinstance(value, list) else [value])]
+    option = _OPTIONS.get(key, key)
+    return [word for one in texts for word in (f"--{option}", shlex.quote(one))]

@@ -41,8 +41,11 @@ DEFAULT = SecurityGroup(
 def parse_rule(doc: Mapping[str, Any]) -> Rule:
     """A rule from the API's shape. Raises Refusal."""
     low, high, source = doc.get("portMin"), doc.get("portMax"), doc.get("source")
-    if not (_is_port(low) and _is_port(high)) or low > high:  # type: ignore[operator]
-        raise _refuse("a rule needs portMin and portMax, 1 to 65535, the lower one first")
+    for name, port in (("portMin", low), ("portMax", high)):
+        if not _is_port(port):
+            raise _refuse(f"{name} is {str(port)[:40]}: write a port from 1 to 65535")
+    if low > high:  # type: ignore[operator]
+        raise _refuse(f"portMin {low} is above portMax {high}: write the lower one first")
     if not isinstance(source, str):
         raise _refuse("a rule needs a source, such as 10.0.0.0/8")
     unknown = set(doc) - {"portMin", "portMax", "source"}

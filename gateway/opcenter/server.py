@@ -141,12 +141,12 @@ class OpCenter:
 
     async def _open(self) -> Opened:
         _make(self.home)
-        self._exit.enter_context(_lock(self.home))
+        self._exit.enter_context(lock_home(self.home))
         store = await Store.open(
-            self._database_url or sqlite_url(self.home / "opcenter.db"), _secret(self.home / "id").hex()
+            self._database_url or sqlite_url(self.home / "opcenter.db"), secret_of(self.home / "id").hex()
         )
         self._exit.push_async_callback(store.close)
-        users = Users(store, _secret(self.home / "secret"), self._policy, self._clock)
+        users = Users(store, secret_of(self.home / "secret"), self._policy, self._clock)
         first_password = await users.open()
         self._users = users
         engine = await asyncio.to_thread(_local, self.home) if self._engine is None else self._engine
@@ -225,8 +225,8 @@ def _make(home: Path) -> None:
         raise Refusal(Code.UNAVAILABLE, sentence) from error
 
 
-def _lock(home: Path) -> IO[str]:
-    """Held as long as the file is open. Raises Refusal."""
+def lock_home(home: Path) -> IO[str]:
+    """That one process alone works in it; held as long as the file is open. Raises Refusal."""
     file = (home / "opcenter.lock").open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -235,7 +235,8 @@ def _lock(home: Path) -> IO[str]:
         owner = file.read(20).strip()
         file.close()
         who = f" (process {owner})" if owner else ""
-        sentence = f"An OpCenter{who} uses {home} already: end it with float opcenter stop, or use another --home"
+        how = "end it with float opcenter stop (or Ctrl-C where float up runs)"
+        sentence = f"An OpCenter{who} uses {home} already: {how}, or use another --home"
         raise Refusal(Code.CONFLICT, sentence) from error
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
@@ -243,7 +244,7 @@ def _lock(home: Path) -> IO[str]:
     return file
 
 
-def _secret(path: Path) -> bytes:
+def secret_of(path: Path) -> bytes:
     """32 random bytes that stay the same, readable by us alone."""
     with suppress(FileNotFoundError):
         found = path.read_bytes()

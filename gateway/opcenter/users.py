@@ -11,6 +11,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import argon2
 import sqlalchemy as sa
@@ -81,9 +82,8 @@ class Users:
 
     async def admin_token(self) -> str:
         """A fresh login as an admin, without a password: for who runs this process. Raises Refusal."""
-        ranked = sa.select(users).where(users.c.role == "admin").order_by(users.c.name != ADMIN, users.c.number)
         async with self._store.read() as connection:
-            row = (await connection.execute(ranked.limit(1))).first()
+            row = (await connection.execute(_first_admin())).first()
         if row is None:
             raise Refusal(Code.FORBIDDEN, "There is no admin in this OpCenter: nobody can use it")
         token, _ = await self._begin(Who(row.name, row.role, row.number))
@@ -158,6 +158,22 @@ class Users:
                 raise _nobody(name)
             await connection.execute(sa.delete(sessions).where(sessions.c.name == name))
 
+    async def reset(self, name: str | None, password: str | None) -> tuple[str, str]:
+        """Whose password is new, and which: one is made up when none is given. Ends that user's sessions.
+
+        For who owns the database: nobody is asked for an old one. `name` None: the first admin. Raises Refusal.
+        """
+        chosen = secrets.token_urlsafe(12) if password is None else _checked(password)
+        hashed = await self._hash(chosen)
+        async with self._store.write() as connection:
+            wanted = _first_admin() if name is None else sa.select(users).where(users.c.name == name)
+            row = (await connection.execute(wanted)).first()
+            if row is None:
+                raise _nobody(name) if name else Refusal(Code.NOT_FOUND, "Resource not found: there is no admin")
+            await connection.execute(sa.update(users).where(users.c.name == row.name).values(password=hashed))
+            await connection.execute(sa.delete(sessions).where(sessions.c.name == row.name))
+        return row.name, chosen
+
     async def _confirm(self, name: str, old: str | None) -> None:
         self._throttle(name)
         async with self._store.read() as connection:
@@ -209,6 +225,12 @@ class Users:
             return False
         finally:
             self._queue -= 1
+
+
+def _first_admin() -> sa.Select[Any]:
+    """The admin of the first start, else whoever became one first."""
+    ranked = sa.select(users).where(users.c.role == "admin").order_by(users.c.name != ADMIN, users.c.number)
+    return ranked.limit(1)
 
 
 def _check_name(name: str) -> None:

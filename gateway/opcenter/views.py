@@ -9,7 +9,7 @@ from typing import Any
 from gateway.types import JobStatus
 
 from .model import ENDED, Gateway, HistoryEntry, Job, Lease
-from .templates import fill
+from .templates import fill, fill_all
 
 _ON_A_HOST = {JobStatus.STARTING, JobStatus.EXECUTING, JobStatus.CAPTURING, JobStatus.SUSPENDING}
 
@@ -28,8 +28,10 @@ def duration(ms: int) -> str:
     return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{seconds}s"
 
 
-def job_doc(job: Job, connected: Iterable[tuple[Lease, Gateway]], now: int) -> dict[str, Any]:
-    """One job. `connected`: its leases with their gateways."""
+def job_doc(
+    job: Job, connected: Iterable[tuple[Lease, Gateway]], values: Mapping[str, str], now: int
+) -> dict[str, Any]:
+    """One job. `connected`: its leases with their gateways; `values`: what stands for `{work}` and the like."""
     host = job.address if job.status in _ON_A_HOST else None
     return {
         "id": job.id,
@@ -51,7 +53,7 @@ def job_doc(job: Job, connected: Iterable[tuple[Lease, Gateway]], now: int) -> d
         "rc": "" if job.rc is None else str(job.rc),
         "cpu": job.size.cpu,
         "mem": job.size.mem,
-        "env": list(job.order.env),
+        "env": list(fill_all(job.order.env, {**values, "token": "…"} if job.order.template else {})),
         "publish": list(job.order.publish),
         "inputArgs": job.order.input_args,
         "stdout": "stdout.autosave",

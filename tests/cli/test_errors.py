@@ -128,3 +128,16 @@ async def test_options_of_the_original_that_do_nothing_are_named(user: Shell) ->
     said = await user("float submit -f --vmPolicy [onDemand=true] --withRoot -- sleep 1")
     assert said.code == 0 and "--vmPolicy means nothing here" in said.err and "--withRoot" in said.err
     assert said.out.startswith("id: ")
+
+
+async def test_a_new_password_without_a_terminal(user: Shell, world: World) -> None:
+    """`-p` is the password that one logs in with: it is not advised for somebody's new one."""
+    said = await user("float user add alice < /dev/null")
+    assert said.code == 1 and "--password-stdin" in said.err and "-p" not in said.err.replace("--password-stdin", "")
+    assert "alice" not in await user.out("float user list")
+    await user.out("float user add alice --password-stdin", "correct horse\n")
+    await user.out("float user passwd alice --password-stdin", "another horse\n")
+    assert await user.out(f"float -a {world.address} -u alice -p 'another horse' squeue") == "No jobs\n"
+    alice = f"float -a {world.address} -u alice -p 'another horse' user passwd --password-stdin"
+    assert "log in again" in await user.out(alice, "another horse\nthird horse 3\n")
+    assert (await user(alice, "another horse\nfourth horse\n")).code == 1

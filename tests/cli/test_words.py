@@ -49,6 +49,27 @@ def test_what_cannot_be_read_is_refused_with_a_sentence(read: Callable[[str], ob
             read(word)
 
 
+@pytest.mark.parametrize(
+    ("read", "word", "why"),
+    [
+        (to_rule, "10000", "there is no colon"),
+        (to_rule, "10000:x", "the source 'x' is not a block of IP addresses"),
+        (to_rule, "1-2-3:0.0.0.0/0", "'1-2-3' is not a port"),
+        (to_rule, "0-70000:0.0.0.0/0", "'0-70000' is not a port of 1 to 65535"),
+        (to_rule, "10500-10000:0.0.0.0/0", "write 10000-10500"),
+        (to_rule, "10000-10500:192.168.1.1/16", "the block is 192.168.0.0/16"),
+        (parse_range, "10100:10000", "the lower port stands first: 10000:10100"),
+        (parse_range, "1000:2000", "not within 10000:65535"),
+        (parse_range, "10000:10000", "two ports at least"),
+        (parse_range, "10000", "two ports with a colon"),
+    ],
+)
+def test_the_sentence_says_which_part_is_wrong(read: Callable[[str], object], word: str, why: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        read(word)
+    assert why in refused.value.sentence and repr(word) in refused.value.sentence
+
+
 def test_what_can_be_read() -> None:
     assert [to_seconds(one) for one in ("3600s", "90m", "2h", "1d", "5")] == [3600, 5400, 7200, 86400, 5]
     assert to_rule("8787:0.0.0.0/0") == {"portMin": 8787, "portMax": 8787, "source": "0.0.0.0/0"}

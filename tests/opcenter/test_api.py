@@ -200,7 +200,10 @@ async def test_connecting_what_cannot_be_connected(world: World) -> None:
     [
         ({"id": "lan", "rules": []}, "Invalid argument, invalid security group ID: 'lan'"),
         ({"id": "sg-a"}, "Invalid argument, invalid rule: a group needs one"),
-        ({"rules": [{"portMin": 2, "portMax": 1, "source": "::/0"}]}, "Invalid argument, invalid rule: a rule needs portMin"),
+        ({"rules": [{"portMin": 2, "portMax": 1, "source": "::/0"}]}, "Invalid argument, invalid rule: portMin 2 is above portMax 1"),
+        ({"rules": [{"portMin": 0, "portMax": 1, "source": "::/0"}]}, "Invalid argument, invalid rule: portMin is 0: write"),
+        ({"rules": [{"portMin": 1, "portMax": "x", "source": "::/0"}]}, "Invalid argument, invalid rule: portMax is x: "),
+        ({"rules": [{"portMin": 1}]}, "Invalid argument, invalid rule: portMax is None: write a port"),
         ({"rules": [{"portMin": 1, "portMax": 2, "source": "home"}]}, "Invalid argument, invalid rule: 'home' is not"),
         ({"rules": [{"portMin": 1, "portMax": 2, "source": "::/0", "x": 1}]}, "Invalid argument, invalid rule: a rule knows"),
     ],

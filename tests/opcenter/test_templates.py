@@ -16,6 +16,7 @@ from gateway.opcenter.orders import read
 from gateway.opcenter.programs import Folders
 from gateway.opcenter.templates import Requirement, load
 from gateway.opcenter.users import Who
+from gateway.opcenter.views import job_doc
 from gateway.types import WebSocketPolicy, new_job_id
 
 ORIGINAL = """\
@@ -117,8 +118,27 @@ def test_a_workdir_of_the_users_own(tmp_path: Path) -> None:
 
 def test_what_was_asked_is_kept_without_secrets() -> None:
     order = read({"command": ["a b"], "env": ["PASSWORD=x"], "publish": ["80"]}, ADA, load(), "x").order
-    assert order.input_args == "--command 'a b' --env 'PASSWORD=…' --publish 80"
+    assert order.input_args == "--env 'PASSWORD=…' --publish 80 -- 'a b'"
     assert order.name == "a b-x"
+
+
+def test_what_was_asked_reads_as_a_command_line() -> None:
+    doc = {"template": "jupyter", "cpu": 4, "gateway": "auto", "targetPorts": [8888], "name": None, "timeLimit": 3600,
+           "securityGroups": ["sg-a", "sg-b"], "customTags": {"team": "blue", "x": "1"}}  # fmt: skip
+    assert read(doc, ADA, load(), "x").order.input_args == (
+        "--template jupyter --cpu 4 --gateway auto --targetPort 8888 --timeLimit 3600s --securityGroup sg-a "
+        "--securityGroup sg-b --customTag team:blue --customTag x:1"
+    )
+
+
+def test_a_template_s_environment_is_shown_filled_and_without_its_secret(tmp_path: Path) -> None:
+    asked = read({"template": "jupyter", "env": ["A={job}"]}, ADA, load(), "x")
+    job = Job(new_job_id(), asked.order, asked.size, "s3cret", 0)
+    shown = job_doc(job, [], Folders(tmp_path).values(job), 0)["env"]
+    assert "JUPYTER_TOKEN=…" in shown and f"A={tmp_path}/jobs/{job.id}" in shown
+    assert not [one for one in shown if "{" in one or "s3cret" in one]
+    plain = Job(new_job_id(), read({"command": ["a"], "env": ["A={job}"]}, ADA, load(), "x").order, Size(1, 1), "", 0)
+    assert job_doc(plain, [], Folders(tmp_path).values(plain), 0)["env"] == ["A={job}"]
 
 
 def test_a_tag_may_be_named() -> None:

@@ -51,6 +51,21 @@ async def refusal(call: object) -> Refusal:
     return info.value
 
 
+async def test_a_lost_password_is_set_anew(users: Users) -> None:
+    """By the owner of the folder: no old one is asked for, and whoever is logged in is so no longer."""
+    token, _ = await users.login("ada", "correct horse")
+    name, made = await users.reset("ada", None)
+    assert name == "ada" and len(made) >= 16
+    assert (await refusal(users.who(token))).code is Code.NOT_LOGGED_IN
+    assert (await refusal(users.login("ada", "correct horse"))).code is Code.NOT_LOGGED_IN
+    await users.login("ada", made)
+    assert await users.reset(None, "another horse") == ("admin", "another horse")
+    assert (await users.login("admin", "another horse"))[1].admin
+    assert (await refusal(users.reset("bob", None))).code is Code.NOT_FOUND
+    assert (await refusal(users.reset("ada", "short"))).code is Code.INVALID_ARGUMENT
+    await users.login("ada", made)
+
+
 async def test_the_first_start_makes_an_admin_and_no_later_one(store: Store, clock: Clock) -> None:
     first = Users(store, b"secret", QUICK, clock)
     password = await first.open()
