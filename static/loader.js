@@ -7,7 +7,6 @@
 // is no innerHTML and no script URL, which passes `require-trusted-types-for 'script'`. Comment lines and indentation
 // are not sent (widget/assets.py).
 (() => {
-  "use strict";
   const JOB = "$JOB", PORT = "$PORT", doc = document;
   // Frames get no widget, nor do RStudio's satellite windows, which are the same page once more.
   if (top !== window || /^_rstudio_satellite_/.test(name) || doc.floatgate) return;
@@ -34,20 +33,27 @@
   const view = () => { show(); send({ view: [innerWidth, innerHeight] }); };
   const theme = () => {
     const body = doc.body;
-    if (body) send({ theme: [body.dataset.jpThemeLight, /rstudio-themes-dark/.test(body.className), getComputedStyle(body).backgroundColor] });
+    if (body) send({ theme: [body.dataset.jpThemeLight, body.className, getComputedStyle(body).backgroundColor] });
+  };
+
+  // How many px of the screen are one of the page's: browsers zoom pages, and say so only in the way a pointer goes.
+  let zoom = 1, was;
+  const learn = ({ screenX: x, clientX: to }) => {
+    if (was && Math.abs(to - was[1]) < 99) return;
+    if (was) zoom = (x - was[0]) / (to - was[1]);
+    was = [x, to];
   };
 
   // Which side gets a drag's events differs between browsers, so both listen. Coordinates are the screen's.
   const move = (x, y) => {
-    if (!drag || (!drag.far && Math.hypot(x - drag.x, y - drag.y) < 4)) return;
-    drag.far = 1;
-    box = [box[0], box[1], 0, drag.left + x - drag.x, 0, drag.top + y - drag.y, box[6]];
+    if (!drag) return;
+    box = [box[0], box[1], 0, drag.left + (x - drag.x) / zoom, 0, drag.top + (y - drag.y) / zoom, box[6]];
     show();
   };
   const drop = () => {
     if (!drag) return;
     const { left, top } = frame.getBoundingClientRect();
-    send({ dropped: [left, top, drag.far] });
+    send({ dropped: [left, top] });
     drag = drag.shield.remove();
   };
   const start = (x, y) => {
@@ -85,15 +91,15 @@
     if (!doc.hidden) try {
       const { status, since, now } = await (await fetch("/.gw/state", { cache: "no-store", credentials: "omit" })).json();
       const t = Math.max(0, (now - since) / 1e3);
-      pill.textContent = status + (status === "Executing" ? "" : ` ${t / 60 | 0}:${String(t % 60 | 0).padStart(2, 0)}`);
+      pill.textContent = status + (status === "Executing" ? "" : ` ${t / 60 | 0}:${t % 60 / 10 | 0}${t % 10 | 0}`);
       wait = 3e3;
     } catch { wait = Math.min(wait * 1.5, 15e3); }
-    setTimeout(poll, wait * (0.8 + Math.random() * 0.4), wait);
+    setTimeout(poll, wait * (0.8 + Math.random() / 3), wait);
   };
   setTimeout(() => {
     if (ready) return;
     pill = doc.createElement("a");
-    paint(pill, edges(140, 26) + "font:600 12px/26px system-ui;padding:0 12px;border-radius:13px;background:#fff;color:#1c2733;outline:1px solid #8fa0b2;cursor:pointer;");
+    paint(pill, edges(140, 26) + "font:600 12px/26px system-ui;padding:0 12px;border-radius:13px;background:#fff;color:#123;outline:1px solid #89a;cursor:pointer;");
     pill.title = frame.title;
     pill.href = W + "/login?job=" + JOB;
     pill.target = "_blank";
@@ -118,5 +124,7 @@
   new MutationObserver(keep).observe(doc.documentElement, { childList: true });
   setInterval(() => { keep(); theme(); }, 3e3);
   addEventListener("resize", view);
+  addEventListener("pointermove", learn, true);
   addEventListener("pointerdown", () => send({ outside: 1 }), true);
+  addEventListener("keydown", (e) => e.ctrlKey && e.altKey && e.code === "KeyJ" && send({ key: 1 }), true);
 })();

@@ -4,6 +4,7 @@ import { data } from "./words.js";
 
 const PLACE = `gw.place.${data.job}`;
 const OURS = "ours"; // what the gateway's own pages say in the place of JupyterLab's theme: they tell of a move themselves
+export const SLOP = 4; // px: less is a click, more is a drag
 const SNAP = 16, WIDE = 1150, PILL = [150, 26];
 const BUSY = "a,button,input,select,textarea,label,[contenteditable=true],[role=button],[role=menuitem],[role=tab]";
 /** On pages of the gateway's own: their content leaves this corner free, and makes way for the open card. */
@@ -145,9 +146,10 @@ export class Place extends EventTarget {
     return [right ? this.#view[0] - x - width : x, bottom ? this.#view[1] - y - height : y];
   }
 
-  #dropped([left, top, far]) {
-    this.dispatchEvent(new CustomEvent("dropped", { detail: !!far }));
-    if (far && !this.ours) this.#drop(Number(left) || 0, Number(top) || 0, SNAP);
+  #dropped([left, top]) {
+    const [x, y] = this.#corner();
+    if (this.ours || Math.hypot(left - x, top - y) < SLOP) this.#show();
+    else this.#drop(Number(left) || 0, Number(top) || 0, SNAP);
   }
 
   /** Hold the box by its nearest corner, so that it grows away from the edges. */
@@ -179,9 +181,9 @@ export class Place extends EventTarget {
 }
 
 /** The page's colours: JupyterLab says it, RStudio has a class, of others the background tells. */
-function themeOf([lab, rstudio, background]) {
+function themeOf([lab, classes, background]) {
   if (lab === "true" || lab === "false") return lab === "true" ? "light" : "dark";
-  if (rstudio) return "dark";
+  if (/rstudio-themes-dark/.test(classes)) return "dark";
   const [r, g, b, alpha = 1] = (String(background).match(/[\d.]+/g) || []).map(Number);
   if (b === undefined || alpha === 0) return "";
   return 0.3 * r + 0.6 * g + 0.1 * b < 110 ? "dark" : "light";

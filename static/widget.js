@@ -3,13 +3,12 @@
 import { Card } from "./card.js";
 import { h, icon, ICONS, put } from "./dom.js";
 import { Live } from "./live.js";
-import { Place } from "./place.js";
+import { Place, SLOP } from "./place.js";
 import { current, keep, onAsked, onChange } from "./session.js";
 import { isMoving, PATIENCE, view } from "./view.js";
 import { clock, data, span, t } from "./words.js";
 
 const STEP = 16, LEAP = 64; // px of one arrow key, without and with shift
-const SLOP = 4;             // px: less is a click, more is a drag
 const PATIENT = 30000;       // ms for which an act that was asked for is waited for
 const MINI = `gw.mini.${data.job}`, HIDING = `gw.hidden.${data.job}`;
 
@@ -175,7 +174,7 @@ class JobControl extends HTMLElement {
       going = false;
     };
     handle.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
+      if (event.button !== 0 || this.place.ours) return;
       this.dragged = false;
       from = [event.screenX, event.screenY];
       handle.setPointerCapture(event.pointerId);

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from gateway.types import JobStatus, Step
 
 from .stage import JOB, Stage, stage
-from .test_browser import FRAME, log_in, page, person, widget
+from .test_browser import FRAME, box, log_in, page, person, widget
 
 __all__ = ["page"]  # a fixture
 
@@ -198,3 +198,150 @@ async def test_the_key_that_shows_that_somebody_is_here_presses_nothing(page: Pa
     assert here.opcenter.acts == []
     await expect(button).not_to_have_attribute("aria-disabled", "true")
     assert here.opcenter.acts == []
+
+
+async def at_rest(page: Page) -> None:
+    """Two frames later: what was told has been painted."""
+    await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+async def test_it_can_be_a_dot_and_is_the_whole_pill_again_while_the_job_moves(page: Page, here: Stage) -> None:
+    await widget(page).locator(".toggle").click()
+    await widget(page).get_by_role("button", name="Show a dot only").click()
+    await page.wait_for_function(f"document.querySelector('{FRAME}').getBoundingClientRect().width < 30")
+    assert (await widget(page).locator(".dot").bounding_box() or {})["width"] == 12
+    await expect(widget(page).get_by_role("button", name="Executing")).to_be_visible()  # what it says to who hears it
+    await page.reload()
+    await page.wait_for_function(f"document.querySelector('{FRAME}').getBoundingClientRect().width < 30")
+    here.set(JobStatus.FLOATING, 3, Step.DRAINING)
+    await page.wait_for_function(f"document.querySelector('{FRAME}').getBoundingClientRect().width > 90")
+    here.set(JobStatus.SUSPENDED)
+    await page.wait_for_function(f"document.querySelector('{FRAME}').getBoundingClientRect().width < 30")
+    await widget(page).locator(".toggle").click()
+    await widget(page).get_by_role("button", name="Show the whole pill").click()
+    await page.wait_for_function(f"document.querySelector('{FRAME}').getBoundingClientRect().width > 90")
+
+
+async def test_it_hides_for_this_tab_until_it_is_called_or_the_job_moves(page: Page, here: Stage) -> None:
+    await widget(page).locator(".toggle").click()
+    await widget(page).get_by_role("button", name="Hide for this tab").click()
+    await expect(page.locator(FRAME)).to_be_hidden()
+    await page.reload()
+    await expect(page.locator(FRAME)).to_be_hidden()
+    other = await page.context.new_page()
+    await other.goto(here.app)
+    await expect(other.locator(FRAME)).to_be_visible()
+    await other.close()
+    here.set(JobStatus.FLOATING, 3, Step.DRAINING)
+    await expect(page.locator(FRAME)).to_be_visible()
+    here.set(JobStatus.SUSPENDED)
+    await expect(page.locator(FRAME)).to_be_hidden()
+    await page.locator("#cell").focus()
+    await page.keyboard.press("Control+Alt+KeyJ")
+    await expect(page.locator(FRAME)).to_be_visible()
+    await expect(widget(page).locator(".toggle")).to_be_focused()
+
+
+async def test_a_finger_moves_it(browser: Browser, here: Stage) -> None:
+    async with person(browser, has_touch=True) as context:
+        page = await context.new_page()
+        await page.goto(here.app)
+        await expect(widget(page).locator(".label")).to_have_text("Executing")
+        at, grip = await box(page), await widget(page).locator(".grip").bounding_box()
+        assert grip is not None
+        x, y = grip["x"] + 8, grip["y"] + 12
+        touch = await context.new_cdp_session(page)
+        await touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+        for step in range(1, 9):
+            point = {"x": x - 40 * step, "y": y + 20 * step}
+            await touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+        await touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        await at_rest(page)
+        moved = await box(page)
+        assert (moved["x"], moved["y"]) == pytest.approx((at["x"] - 320, at["y"] + 160), abs=2)
+        assert await page.evaluate("document.querySelectorAll('div[style*=grabbing]').length") == 0
+
+
+@pytest.mark.parametrize("zoom", [0.5, 1.5])
+async def test_a_drag_follows_the_pointer_in_a_zoomed_page(browser: Browser, here: Stage, zoom: float) -> None:
+    """A browser's zoom changes what a px of the page is on the screen; only the way of the pointer tells.
+
+    The screen's coordinates are rewritten here as a zoomed browser has them: this one cannot be told to zoom.
+    """
+    async with person(browser) as context:
+        for name in ("screenX", "screenY"):
+            await context.add_init_script(
+                f"{{ const was = Object.getOwnPropertyDescriptor(MouseEvent.prototype, '{name}').get;"
+                f" const get = function () {{ return was.call(this) * {zoom}; }};"
+                f" Object.defineProperty(MouseEvent.prototype, '{name}', {{get}}); }}"
+            )
+        page = await context.new_page()
+        await page.goto(here.app)
+        grip = await widget(page).locator(".grip").bounding_box()
+        assert grip is not None
+        at = await box(page)
+        await page.mouse.move(20, 500)
+        await page.mouse.move(300, 300, steps=4)
+        await page.mouse.move(grip["x"] + 8, grip["y"] + 12)
+        await page.mouse.down()
+        await page.mouse.move(500, 400, steps=10)
+        await page.mouse.up()
+        await at_rest(page)
+        moved = await box(page)
+        expected = (at["x"] + 500 - grip["x"] - 8, at["y"] + 400 - grip["y"] - 12)
+        assert (moved["x"], moved["y"]) == pytest.approx(expected, abs=4)
+
+
+async def test_nothing_beats_for_who_wants_no_motion(browser: Browser, here: Stage) -> None:
+    async with person(browser, reduced_motion="reduce") as context:
+        page = await context.new_page()
+        await page.goto(here.app)
+        here.set(JobStatus.FLOATING, 6, Step.RESTORING)
+        await expect(widget(page).locator(".alert")).to_be_visible()
+        frame = page.frame(url=lambda url: "/w/" in url)
+        assert frame is not None
+        assert await frame.evaluate("document.getAnimations().length") == 0
+        here.set(JobStatus.FLOATING, 6, Step.RESTORING)
+        await page.emulate_media(reduced_motion="no-preference")
+        assert await frame.evaluate("document.getAnimations().length") > 0, "this test could not fail"
+
+
+async def test_a_palette_of_the_person_s_own_is_kept_and_states_differ_by_shape(browser: Browser, here: Stage) -> None:
+    async with person(browser, forced_colors="active") as context:
+        page = await context.new_page()
+        await page.goto(here.app)
+        shapes = set()
+        for status in (JobStatus.EXECUTING, JobStatus.FLOATING, JobStatus.SUSPENDED, JobStatus.FAIL_TO_COMPLETE):
+            here.set(status, 3)
+            await expect(widget(page).locator(".label")).to_have_text(
+                re.compile(status if "Fail" not in status else "F")
+            )
+            shapes.add(
+                await widget(page)
+                .locator(".dot")
+                .evaluate(
+                    "el => { const s = getComputedStyle(el);"
+                    " return [s.borderRadius, s.borderWidth, s.transform, s.backgroundImage].join(); }"
+                )
+            )
+        assert len(shapes) == 4
+        await widget(page).locator(".toggle").click()
+        colours = (
+            await widget(page)
+            .locator(".root")
+            .evaluate(
+                "el => { const probe = el.ownerDocument.body.appendChild(document.createElement('p'));"
+                " probe.style.cssText = 'color: CanvasText; background: Canvas';"
+                " const [a, b] = [getComputedStyle(el), getComputedStyle(probe)];"
+                " return [a.color === b.color, a.backgroundColor === b.backgroundColor]; }"
+            )
+        )
+        assert colours == [True, True]
+
+
+async def test_it_is_not_printed(page: Page, here: Stage) -> None:
+    await expect(widget(page).locator(".label")).to_have_text("Executing")
+    await page.emulate_media(media="print")
+    await expect(page.locator(FRAME)).to_be_hidden()
+    await page.emulate_media(media="screen")
+    await expect(page.locator(FRAME)).to_be_visible()
