@@ -60,6 +60,12 @@ class Timeouts:
     """WebSocket heartbeat between gateway and OpCenter: a lost peer is noticed within twice this."""
     worker_exit: float = 10.0
     """From the order to end until a worker is killed."""
+    handover: float = 3600.0
+    """From a reload until WebSockets and answers in old workers are cut: most tabs are reloaded within it."""
+    successor: float = 30.0
+    """From a reload's order until the new program has read what it would take over; else the old one goes on."""
+    turn: float = 5.0
+    """After a reload, from telling one worker of a move until the next is told: two have WebSockets of one job then."""
     worker_pause: float = 0.2
     """From a worker's unexpected end until its successor starts: one that fails at once does not spin."""
     start: float = 300.0
@@ -106,6 +112,8 @@ class Limits:
     """Browser connections of one port; one more is closed at once."""
     connections_per_client: int = 1024
     """Browser connections of one IP to one port; one more is closed at once. A class may sit behind one address."""
+    generations: int = 8
+    """Generations of old workers that a gateway keeps after reloads; one more ends the oldest, WebSockets with 1012."""
     idle_upstream: int = 32
     """Idle connections kept to one job."""
     inject_scan: int = 64 << 10

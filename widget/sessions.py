@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from .limits import Limits
 
@@ -68,6 +69,15 @@ class Sessions:
         """As `close`, by the session's key."""
         for digest in [digest for digest, one in self._held.items() if one.key == key]:
             del self._held[digest]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """For `take_over` in this very process: OpCenter tokens are in it, and times are this machine's clock."""
+        return [{"digest": digest.hex(), **asdict(one)} for digest, one in self._held.items()]
+
+    def take_over(self, docs: list[dict[str, Any]]) -> None:
+        """Go on with the sessions of the program that was this process before."""
+        for doc in docs:
+            self._held[bytes.fromhex(doc["digest"])] = Session(**{k: v for k, v in doc.items() if k != "digest"})
 
     def _is_over(self, session: Session, now: float) -> bool:
         idle, life = now - session.used, now - session.began

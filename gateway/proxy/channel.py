@@ -22,6 +22,8 @@ class Channel:
         sock.setblocking(False)
         self._sock = sock
         self._out: deque[tuple[bytes, list[int]]] = deque()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._readable = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._readable.set)
@@ -32,6 +34,14 @@ class Channel:
         if not self.closed:
             self._out.append((json.dumps(message).encode(), list(fds)))
             self._flush()
+
+    async def flushed(self) -> None:
+        """Return when nothing is queued here any more: the kernel has it, or the other end is gone."""
+        await self._empty.wait()
+
+    def fileno(self) -> int:
+        """The descriptor of this end."""
+        return self._sock.fileno()
 
     async def receive(self) -> tuple[Message, list[int]] | None:
         """The next message and the descriptors that came with it; None when the other end is closed."""
@@ -55,6 +65,7 @@ class Channel:
         self._loop.remove_reader(self._sock.fileno())
         self._loop.remove_writer(self._sock.fileno())
         self._sock.close()
+        self._empty.set()
         self._readable.set()
 
     def _flush(self) -> None:
@@ -63,10 +74,12 @@ class Channel:
             try:
                 socket.send_fds(self._sock, [data], fds)
             except BlockingIOError:
+                self._empty.clear()
                 self._loop.add_writer(self._sock.fileno(), self._flush)
                 return
             except OSError:
                 self._out.clear()  # the other end is gone; its owner notices by `receive`
-                return
+                break
             self._out.popleft()
+        self._empty.set()
         self._loop.remove_writer(self._sock.fileno())

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from widget.desk import Desk
+from widget.office import OFFICE
 from widget.server import build_app
 
+from . import succession
 from .guard import Guard
 from .metrics import Metrics
+from .ports import open_port
 
 
 class _Connection(RequestHandler):
@@ -38,31 +43,59 @@ class ControlPort:
         self.guard = Guard()
         self.metrics = Metrics()
         self._desk, self._home = desk, home
+        self.at: tuple[str, int] | None = None
+        """Where it listens."""
+        self._socket: socket.socket | None = None
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
-        self._at: tuple[str, int] | None = None
+        self._sessions: list[dict[str, Any]] = []
+
+    def inherit(self, estate: succession.Estate) -> None:
+        """Go on where the program before us was: browsers stand in the socket's backlog meanwhile."""
+        self._sessions = estate.sessions
+        if estate.control is not None:
+            self._socket, self.at = succession.listening(estate.control), estate.at
+
+    def fileno(self) -> int | None:
+        """The listening socket, for a successor."""
+        return None if self._socket is None else self._socket.fileno()
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """The logins, for a successor."""
+        return self._sessions if self._runner is None else self._runner.app[OFFICE].sessions.to_json()
 
     async def serve(self, bind: str, port: int) -> None:
         """Listen there, unless that is so already. Raises OSError."""
-        if self._at == (bind, port):
+        if self._server is not None and self.at == (bind, port):
             return
-        await self.close()
+        if self.at != (bind, port):
+            await self.close()
+            self._socket, self.at = await open_port(bind, port, 0), (bind, port)
+        assert self._socket is not None
         loop = asyncio.get_running_loop()
         app = build_app(self._desk, home=self._home)
+        app[OFFICE].sessions.take_over(self._sessions)
         app.router.add_get("/metrics", self.metrics.answer)
         self._runner = runner = web.AppRunner(app, shutdown_timeout=1)
         await runner.setup()
         manager = runner.server
         assert manager is not None
         self._server = await loop.create_server(
-            lambda: _Connection(manager, loop, self.guard, port), bind, port, reuse_address=True
+            lambda: _Connection(manager, loop, self.guard, port), sock=self._socket.dup()
         )
-        self._at = (bind, port)
 
-    async def close(self) -> None:
-        """Stop serving. Idempotent."""
+    async def pause(self) -> None:
+        """Stop serving, but not listening. `serve` goes on."""
+        self._sessions = self.sessions()
         if self._server is not None:
             self._server.close()
         if self._runner is not None:
             await self._runner.cleanup()
-        self._runner, self._server, self._at = None, None, None
+        self._runner, self._server = None, None
+
+    async def close(self) -> None:
+        """Stop serving and listening. Idempotent."""
+        await self.pause()
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self.at = None, None

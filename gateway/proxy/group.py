@@ -7,6 +7,9 @@
 The listening sockets are opened here and handed to workers, one worker for each port. A worker that dies takes its
 connections with it, but no port: browsers that come meanwhile stand in the socket's backlog until its successor
 accepts. The widget is served here, on the control port, so that one process knows all of its sessions.
+
+A reload (SIGHUP) makes this process a new program (succession.py), which starts a new generation of workers and
+gives them the ports; the old ones keep what they have until it ends (crew.py).
 """
 
 from __future__ import annotations
@@ -15,75 +18,83 @@ import asyncio
 import json
 import os
 import socket
-import sys
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import structlog
 
 from gateway.config import Config
-from gateway.types import Activity, GatewayId, Listener, Snapshot
+from gateway.types import Activity, GateReport, GatewayId, Snapshot
 from widget.desk import Desk
 
-from .channel import Channel, Message
+from . import succession
+from .channel import Message
 from .control import ControlPort
+from .crew import Crew, Worker
+from .herald import Herald
+from .ledger import Ledger
 from .link import Identity, Link
 from .ports import open_port
+from .succession import Estate
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class _Worker:
-    """One worker and the ports that are its own."""
-
-    number: int
-    process: asyncio.subprocess.Process
-    channel: Channel
-    ports: set[int] = field(default_factory=set)
-    acked: int = 0
 
 
 class Group:
     """Runs until `stop` is called."""
 
-    def __init__(self, home: Path, config: Config) -> None:
-        """`home` is the gateway's own folder. Raises what `Identity.read` does."""
-        self._home, self._config = home, config
+    def __init__(self, home: Path, config: Config, lock: int) -> None:
+        """`home` is the gateway's own folder, `lock` the descriptor that is left to a successor. Raises what
+        `Identity.read` does."""
+        timeouts, limits = config.timeouts, config.limits
+        self._home, self._config, self._lock = home, config, lock
         self._identity = Identity.read(home)
         self._snapshot = _saved(home, self._identity.id)
-        self._workers: list[_Worker] = []
-        self._sockets: dict[int, socket.socket] = {}
-        self._told: dict[int, Listener] = {}  # what the owner of each port knows
+        self._ledger = Ledger(limits.news_clients)
+        self._crew = Crew(self._identity.workers, timeouts, limits, self._heard, self._replaced, self._gone)
+        self._herald = Herald(self._crew, self._ledger, timeouts.turn)
         self._acked = 0
-        self._link = Link(home, config.timeouts, self._received, self._linked)
+        self._link = Link(home, timeouts, self._received, self._linked, self.reload)
         self._desk = Desk(self._identity.opcenter, self._snapshot)
         self._control = ControlPort(self._desk, home)
         self._wake = asyncio.Event()
+        self._renew = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
         """End in good order."""
         self._stopping.set()
 
+    def reload(self) -> None:
+        """Be the newest program, with the newest workers."""
+        self._renew.set()
+
+    def inherit(self, estate: Estate) -> None:
+        """Go on where the program before us was."""
+        self._ledger.take_over(estate.ledger)
+        self._link.reports.update(estate.reports)
+        self._crew.adopt(estate.workers)
+        self._herald.sockets = {port: succession.listening(fd) for port, fd in estate.sockets.items()}
+        self._control.inherit(estate)
+
     async def run(self) -> None:
         """Serve what the last snapshot says at once, then what the OpCenter says."""
         self._wake.set()
-        for number in range(self._identity.workers):
-            self._workers.append(await self._start_worker(number))
+        await self._crew.start()
         background = [
             asyncio.create_task(self._link.run(), name="link"),
             asyncio.create_task(self._apply_always(), name="apply"),
+            asyncio.create_task(self._reload_always(), name="reload"),
         ]
         try:
             await self._stopping.wait()
         finally:
-            for task in [*background, *self._tasks]:
+            for task in background:
                 task.cancel()
-            await asyncio.gather(*background, *self._tasks, return_exceptions=True)
-            await self._close()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self._crew.stop()
+            await self._control.close()
+            self._herald.close()
 
     # Snapshots
 
@@ -108,24 +119,26 @@ class Group:
 
     async def _apply(self, snapshot: Snapshot) -> None:
         if not snapshot.version:
+            self._crew.retire()
             return  # a new gateway that has not heard of the OpCenter yet
-        for worker in self._workers:
+        for worker in self._crew.everyone:
             worker.channel.send({"config": _config(snapshot)})
         wanted = {one.port: one for one in snapshot.listeners}
-        for port in self._sockets.keys() - wanted.keys():
-            self._close_port(port)
+        for port in self._herald.sockets.keys() - wanted.keys():
+            self._herald.forget(port)
+            self._link.forget(port)
         for port, listener in wanted.items():
-            if port not in self._sockets and not await self._open_port(snapshot.bind, port):
-                continue
-            self._tell(listener)
+            if port in self._herald.sockets or await self._open_port(snapshot.bind, port):
+                self._herald.tell(listener)
+                self._report(port)
         await self._open_control(snapshot)
         self._control.metrics.keep(snapshot.listeners)
-        for worker in self._workers:
+        for worker in self._crew.everyone:
             worker.channel.send({"commit": snapshot.version})
 
     async def _open_port(self, bind: str, port: int) -> bool:
         try:
-            self._sockets[port] = await open_port(bind, port, self._config.timeouts.worker_exit)
+            self._herald.sockets[port] = await open_port(bind, port, self._config.timeouts.worker_exit)
         except OSError as error:
             sentence = f"Port {port} cannot be opened on {bind}: {os.strerror(error.errno or 0)}"
             log.error("port not opened", port=port, bind=bind, why=sentence)
@@ -142,107 +155,86 @@ class Group:
             log.error("control port not opened", why=sentence)
             self._link.send({"type": "trouble", "port": snapshot.control_port, "sentence": sentence})
 
-    def _tell(self, listener: Listener) -> None:
-        """Tell the port's worker what is new; a port without one gets the worker that has the fewest."""
-        worker = self._owner(listener.port)
-        if worker is None:
-            worker = min(self._workers, key=lambda one: len(one.ports))
-            worker.ports.add(listener.port)
-            self._hand_over(worker, listener)
-        elif self._told.get(listener.port) != listener:
-            worker.channel.send({"listener": asdict(listener)})
-        self._told[listener.port] = listener
+    # What workers say
 
-    def _hand_over(self, worker: _Worker, listener: Listener) -> None:
-        fd = self._sockets[listener.port].fileno()
-        worker.channel.send({"listener": asdict(listener)}, (fd,))
-
-    def _close_port(self, port: int) -> None:
-        owner = self._owner(port)
-        if owner is not None:
-            owner.channel.send({"close": port})
-            owner.ports.discard(port)
-        self._sockets.pop(port).close()
-        self._told.pop(port, None)
-        self._link.forget(port)
-
-    def _owner(self, port: int) -> _Worker | None:
-        return next((one for one in self._workers if port in one.ports), None)
-
-    # Workers
-
-    async def _start_worker(self, number: int) -> _Worker:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "gateway.proxy.worker",
-                str(theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-            )
-        worker = _Worker(number, process, Channel(ours))
-        self._spawn(self._listen_to(worker), f"worker {number}")
-        return worker
-
-    async def _listen_to(self, worker: _Worker) -> None:
-        """What the worker says; when it has gone, a new one gets its ports."""
-        while (received := await worker.channel.receive()) is not None:
-            self._heard(worker, received[0])
-        worker.channel.close()
-        code = await worker.process.wait()
-        log.error("worker ended", number=worker.number, pid=worker.process.pid, code=code)
-        await asyncio.sleep(self._config.timeouts.worker_pause)
-        successor = await self._start_worker(worker.number)
-        successor.ports = worker.ports
-        self._workers[worker.number] = successor
-        successor.channel.send({"config": _config(self._snapshot)})
-        for port in successor.ports:
-            self._hand_over(successor, self._told[port])
-        successor.channel.send({"commit": self._snapshot.version})
-
-    def _heard(self, worker: _Worker, message: Message) -> None:
+    def _heard(self, worker: Worker, message: Message) -> None:
         match message:
             case {"ack": version}:
                 worker.acked = version
                 self._ack()
             case {"report": report}:
-                self._link.report(report)
+                self._ledger.report(worker.name, GateReport(**report))
+                self._herald.advance(report["port"])
+                self._report(report["port"])
             case {"lost": lost}:
                 self._link.send({"type": "lost", **lost})
             case {"activity": activity}:
-                self._control.metrics.take(Activity(**activity))
-                self._link.send({"type": "activity", "activity": [activity]})
+                self._ledger.activity(worker.name, Activity(**activity))
+                whole = self._ledger.whole_activity(activity["port"])
+                self._control.metrics.take(whole)
+                self._link.send({"type": "activity", "activity": [asdict(whole)]})
 
     def _ack(self) -> None:
-        everywhere = min(worker.acked for worker in self._workers)
+        """Who accepts no more is not waited for: rules and ports are nothing to it, and gates have their reports."""
+        everywhere = min((worker.acked for worker in self._crew.everyone if not worker.retired), default=0)
         if everywhere >= self._snapshot.version > self._acked:
             self._acked = everywhere
             self._link.send({"type": "ack", "version": everywhere})
+        if min((worker.acked for worker in self._crew.present), default=0) >= self._snapshot.version:
+            self._crew.retire()
 
-    def _spawn(self, work, name: str) -> None:  # type: ignore[no-untyped-def]  # a coroutine of nothing
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _report(self, port: int) -> None:
+        """Say what all owners of a port have done, once."""
+        listener = self._herald.wanted(port)
+        if listener is None:
+            return
+        whole = self._ledger.whole_report(listener, [one.name for one in self._crew.owners(port)])
+        if whole is not None and asdict(whole) != self._link.reports.get(port):
+            self._link.report(asdict(whole))
 
-    async def _close(self) -> None:
-        for worker in self._workers:
-            worker.channel.send({"stop": True})
-        await asyncio.gather(*(self._end(worker) for worker in self._workers))
-        await self._control.close()
-        for sock in self._sockets.values():
-            sock.close()
+    def _replaced(self, dead: Worker, successor: Worker) -> None:
+        successor.channel.send({"config": _config(self._snapshot)})
+        self._herald.hand_all(successor, list(dead.told))
+        successor.channel.send({"commit": self._snapshot.version})
 
-    async def _end(self, worker: _Worker) -> None:
-        try:
-            async with asyncio.timeout(self._config.timeouts.worker_exit):
-                await worker.process.wait()
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                worker.process.kill()
-            await worker.process.wait()
-        worker.channel.close()
+    def _gone(self, worker: Worker) -> None:
+        """It is not waited for any more."""
+        self._ledger.leave(worker.name)
+        if worker not in self._crew.present:
+            self._ack()
+        for port in worker.told:
+            self._herald.advance(port)
+            self._report(port)
+
+    # Reload
+
+    async def _reload_always(self) -> None:
+        while True:
+            await self._renew.wait()
+            self._renew.clear()
+            if await succession.is_ready(self._estate(), str(self._home), self._config.timeouts.successor):
+                await self._become()
+
+    async def _become(self) -> None:
+        """Returns only if the new program could not be started."""
+        log.info("reload", workers=len(self._crew.everyone))
+        await asyncio.gather(*(one.channel.flushed() for one in self._crew.everyone))
+        await self._control.pause()
+        succession.become(self._estate(), str(self._home))
+        self._wake.set()  # opens the control port again
+
+    def _estate(self) -> Estate:
+        control = self._control
+        return Estate(
+            lock=self._lock,
+            control=control.fileno(),
+            at=control.at,
+            sockets={port: sock.fileno() for port, sock in self._herald.sockets.items()},
+            workers=self._crew.to_json(),
+            ledger=self._ledger.to_json(),
+            reports=dict(self._link.reports),
+            sessions=control.sessions(),
+        )
 
 
 def _config(snapshot: Snapshot) -> Message:

@@ -46,11 +46,13 @@ class Link:
         timeouts: Timeouts,
         on_snapshot: Callable[[Snapshot], None],
         on_link: Callable[[bool], None],
+        on_reload: Callable[[], None],
     ) -> None:
+        self.reports: dict[int, dict[str, Any]] = {}
+        """By port: the newest, sent again after each dial."""
         self._home, self._timeouts = home, timeouts
-        self._on_snapshot, self._on_link = on_snapshot, on_link
+        self._on_snapshot, self._on_link, self._on_reload = on_snapshot, on_link, on_reload
         self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._reports: dict[int, dict[str, Any]] = {}  # by port: the newest, sent again after each dial
         self._out: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     def send(self, message: dict[str, Any]) -> None:
@@ -60,12 +62,12 @@ class Link:
 
     def report(self, report: dict[str, Any]) -> None:
         """A gate's report: remembered until the next of the same port, since the OpCenter waits for it."""
-        self._reports[report["port"]] = report
+        self.reports[report["port"]] = report
         self.send({"type": "report", "reports": [report]})
 
     def forget(self, port: int) -> None:
         """The port is closed."""
-        self._reports.pop(port, None)
+        self.reports.pop(port, None)
 
     async def run(self) -> None:
         """For ever. The identity is read anew at each dial: the OpCenter may have another address now."""
@@ -74,7 +76,7 @@ class Link:
             try:
                 await self._session()
                 pause = self._timeouts.link_retry
-            except (aiohttp.ClientError, OSError, ValueError, KeyError, TimeoutError) as error:
+            except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError, TimeoutError) as error:
                 log.warning("no link to the OpCenter", why=f"{type(error).__name__}: {error}"[:200])
                 pause = min(pause * 2, self._timeouts.link_retry_max)
             await asyncio.sleep(pause)
@@ -93,8 +95,8 @@ class Link:
     async def _talk(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._out = asyncio.Queue()
         self._socket = socket
-        if self._reports:
-            self.send({"type": "report", "reports": list(self._reports.values())})
+        if self.reports:
+            self.send({"type": "report", "reports": list(self.reports.values())})
         sender = asyncio.create_task(self._send_queued(socket), name="link sender")
         self._on_link(True)
         try:
@@ -113,5 +115,8 @@ class Link:
             await socket.send_json(await self._out.get())
 
     def _take(self, message: dict[str, Any]) -> None:
-        if message.get("type") == "snapshot":
-            self._on_snapshot(Snapshot.from_json(message["snapshot"]))
+        match message.get("type"):
+            case "snapshot":
+                self._on_snapshot(Snapshot.from_json(message["snapshot"]))
+            case "reload":
+                self._on_reload()

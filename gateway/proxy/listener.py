@@ -88,7 +88,7 @@ class BrowserConnection(RequestHandler):
         listener.heard += 1
         waiter = self._waiter  # aiohttp waits for a request, and has no part of one
         idle = waiter is not None and not waiter.done() and not self._partial and not self._messages
-        if idle and self._straight.accept(data, listener.door):
+        if idle and not listener.retiring and self._straight.accept(data, listener.door):
             if self._head_timer is not None:
                 self._head_came()
             return
@@ -226,6 +226,10 @@ class Listener:
         self.port = door.gate.listener.port
         self.door = door
         self.timeouts, self.limits = door.config.timeouts, door.config.limits
+        self.retiring = False
+        """Each answer is its connection's last: a newer worker has the port."""
+        self.empty = asyncio.Event()
+        """Set while `retiring`, when the last connection has gone."""
         self.heard = 0
         """Times that bytes came from a browser: its growth is activity."""
         self._guard = guard
@@ -243,6 +247,21 @@ class Listener:
         """Accept on a socket that listens already."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: BrowserConnection(self, self._manager, loop), sock=sock)
+
+    def retire(self) -> None:
+        """Accept no more. Others have the same socket: nobody who stands in its backlog is lost.
+
+        An idle connection is not closed here, since its next request may be on its way: it gets its answer, and with
+        it `Connection: close`, or ends by the time-out that it has anyway.
+        """
+        self.retiring = True
+        if self._server is not None:
+            self._server.close()
+        self._look_empty()
+
+    def _look_empty(self) -> None:
+        if self.retiring and not self._connections:
+            self.empty.set()
 
     async def close(self, patience: float) -> None:
         """Accept no more, let answers under way finish for `patience` seconds, then cut them."""
@@ -269,3 +288,4 @@ class Listener:
             self._of_client[connection.client] -= 1
             if not self._of_client[connection.client]:
                 del self._of_client[connection.client]
+            self._look_empty()

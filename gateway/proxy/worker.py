@@ -60,6 +60,7 @@ class Worker:
         self._control_port = 0
         self._names: frozenset[str] = frozenset()
         self._access = AccessLog()
+        self._retiring: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Until told to stop, or the parent is gone."""
@@ -88,6 +89,8 @@ class Worker:
                 await self._listen(listener_from_json(doc), fds)
             case {"close": port}:
                 await self._close(port)
+            case {"retire": seconds}:
+                self._retire(seconds)
             case {"commit": version}:
                 self._channel.send({"ack": version})
 
@@ -114,6 +117,20 @@ class Worker:
             await closed.gate.close()
             await closed.listener.close(0)
 
+    def _retire(self, seconds: float) -> None:
+        """Newer workers have the ports: accept no more, and end with the last connection that is here."""
+        for port in self._ports.values():
+            port.listener.retire()
+        self._retiring = asyncio.create_task(self._until_empty(seconds), name="retire")
+
+    async def _until_empty(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for port in list(self._ports.values()):
+                    await port.listener.empty.wait()
+        self._tell_news()
+        self._channel.close()
+
     async def _stop(self) -> None:
         for port in list(self._ports):
             await self._close(port)
@@ -125,7 +142,10 @@ class Worker:
 
     async def _handle(self, number: int, request: web.BaseRequest) -> web.StreamResponse:
         started = time.monotonic()
-        exchange = Exchange(request, self._ports[number].listener.door)
+        listener = self._ports[number].listener
+        exchange = Exchange(request, listener.door)
+        if listener.retiring:
+            exchange.reply.last()  # the client's next connection is a newer worker's
         try:
             return await exchange.run()
         finally:
@@ -144,11 +164,14 @@ class Worker:
     async def _send_news(self) -> None:
         while True:
             await asyncio.sleep(_NEWS_INTERVAL)
-            news = [self._activity(number, port) for number, port in self._ports.items()]
-            changed = [one for one in news if one != self._ports[one.port].told]
-            for one in changed:
-                self._ports[one.port].told = one
-                self._channel.send({"activity": asdict(one)})
+            self._tell_news()
+
+    def _tell_news(self) -> None:
+        news = [self._activity(number, port) for number, port in self._ports.items()]
+        changed = [one for one in news if one != self._ports[one.port].told]
+        for one in changed:
+            self._ports[one.port].told = one
+            self._channel.send({"activity": asdict(one)})
 
     def _activity(self, number: int, port: _Port) -> Activity:
         """`last` is as exact as the news are frequent."""
@@ -177,6 +200,7 @@ async def _main(fd: int) -> None:
     worker = asyncio.create_task(Worker(channel, Config(home=Path())).run())
     loop.add_signal_handler(signal.SIGTERM, channel.close)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C goes to the whole group; the parent decides
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent's business too
     gc.freeze()
     await worker
 

@@ -98,8 +98,8 @@ async def opcenter() -> AsyncIterator[OpCenter]:
 
 
 @asynccontextmanager
-async def group(home: Path, url: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    identity = {"id": GATEWAY, "token": "secret", "opcenter": url, "workers": 2}
+async def group(home: Path, url: str, workers: int = 2) -> AsyncIterator[asyncio.subprocess.Process]:
+    identity = {"id": GATEWAY, "token": "secret", "opcenter": url, "workers": workers}
     (home / "gateway.json").write_text(json.dumps(identity))
     with (home / "gateway.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
@@ -110,7 +110,7 @@ async def group(home: Path, url: str) -> AsyncIterator[asyncio.subprocess.Proces
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(DEADLINE * 3):
             await process.wait()
         print((home / "gateway.log").read_text())
 
