@@ -21,6 +21,9 @@ export function session() {
   }
 }
 
+/** Whether the login outlives this tab. */
+export const stays = () => sessionStorage.getItem(KEY) === null && localStorage.getItem(KEY) !== null;
+
 function forget() {
   sessionStorage.removeItem(KEY);
   localStorage.removeItem(KEY);

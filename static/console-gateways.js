@@ -4,6 +4,8 @@ import { store } from "./console-store.js";
 import { ago, ask, attempt, button, chip, copier, facts, field, link, moment, table, ticks } from "./console-ui.js";
 import { h } from "./dom.js";
 
+/** What its clients do just now. */
+const traffic = (one) => [one.websockets && `${one.websockets} WebSocket${one.websockets === 1 ? "" : "s"}`, one.waiting && `${one.waiting} waiting`].filter(Boolean).join(", ");
 const dot = (status) => ({ Ready: "good", Starting: "warn", Offline: "bad", Destroying: "warn" })[status] ?? "lost";
 const state = (gateway) => h("span", { class: "chip" }, h("span", { class: `dot ${dot(gateway.status)}` }), gateway.status);
 
@@ -60,11 +62,9 @@ export function gateway(id) {
   const connected = table([
     ["Job", (one) => link(`#/jobs/${one.job}`, one.name)],
     ["Status", (one) => chip(one.status)],
-    ["Target port", (one) => one.targetPort, "number"],
+    ["Target", (one) => one.targetPort, "number"],
     ["Access URL", (one) => h("span", { class: "address" }, h("a", { href: one.accessURL, target: "_blank", rel: "noopener noreferrer" }, one.accessURL), copier(one.accessURL))],
-    ["Clients", (one) => one.clients.join(", ") || "–"],
-    ["WebSockets", (one) => one.websockets, "number"],
-    ["Waiting", (one) => one.waiting, "number"],
+    ["Clients", (one) => h("span", { class: "stack" }, one.clients.join(", ") || "–", h("small", {}, traffic(one)))],
     ["Last activity", (one) => ago(one.lastActivityMs) || "–"],
     ["Actions", (one) => button("Disconnect", () => disconnect(id, one), { kind: "small" })],
   ], "No jobs are connected.");

@@ -7,6 +7,8 @@ import { STEPS } from "./view.js";
 
 const LOG = 200000; // characters of a log kept on the screen
 
+/** Whether the last thing that was done to it came to nothing, and it is still so. */
+const failed = (job) => job.trouble && ["Executing", "Suspended"].includes(job.status);
 const host = (job) => job.workingHost || "–";
 const newest = (jobs) => [...jobs].sort((a, b) => (b.submitTime ?? "").localeCompare(a.submitTime ?? "") || a.id.localeCompare(b.id));
 
@@ -14,7 +16,7 @@ export function jobs() {
   const filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter jobs", on: { input: () => refresh() } });
   const list = table([
     ["Name", (job) => link(`#/jobs/${job.id}`, job.name)],
-    ["Status", (job) => chip(job.status, job.step)],
+    ["Status", (job) => h("span", { class: "stack" }, chip(job.status, job.step), failed(job) ? h("small", { class: "bad", title: job.reason }, job.status === "Suspended" ? "could not be brought back" : "could not be moved") : null)],
     ["Host", host],
     ["User", (job) => job.user],
     ["Template", (job) => job.template || job.imageID],
@@ -68,11 +70,12 @@ export function job(id) {
 function details(job) {
   const gateway = job.gateway;
   return [
+    failed(job) && h("p", { class: "trouble", role: "status" }, job.reason),
     ["Floating", "Suspending", "Resuming"].includes(job.status) && progress(job),
     facts([
       ["ID", h("code", {}, job.id)], ["Host", host(job)], ["User", job.user], ["Template", job.template], ["Image", job.imageID],
       ["Size", `${job.cpu} vCPU, ${job.mem} GB`], ["Submitted", moment(job.submitTime)], ["Ended", moment(job.endTime)], ["Duration", duration(job)], ["Cost", job.cost],
-      ["Moves", job.moves ? `${job.moves}${job.typicalMove ? `, usually ${Math.round(job.typicalMove * 10) / 10} s` : ""}` : "none"],
+      ["Moves", job.moves ? `${job.moves}${took(job)}` : "none"],
       ["Reason", job.reason], ["Exit status", job.rc], ["Command", job.inputArgs && h("code", {}, job.inputArgs)],
     ]),
     gateway && h("section", { class: "panel" }, h("h2", {}, "Gateway"),
@@ -81,10 +84,17 @@ function details(job) {
   ];
 }
 
+/** How long moves of this job take: nothing is usual that was seen once or twice. */
+function took(job) {
+  if (!job.typicalMove) return "";
+  const seconds = `${Math.round(job.typicalMove * 10) / 10} s`;
+  return job.moves > 2 ? `, usually ${seconds}` : job.moves === 2 ? `, the two took ${seconds} on average` : `, the only one took ${seconds}`;
+}
+
 function progress(job) {
   const at = STEPS.indexOf(job.step);
   return h("section", { class: "panel moving" },
-    h("p", {}, h("strong", {}, job.status === "Floating" ? "The job is moving to another host." : job.status === "Suspending" ? "The job is being saved." : "The job is coming back."), " ", `Since ${ago(job.statusSinceMs)}`, job.typicalMove ? `, usually ${Math.round(job.typicalMove)} s.` : "."),
+    h("p", {}, h("strong", {}, job.status === "Floating" ? "The job is moving to another host." : job.status === "Suspending" ? "The job is being saved." : "The job is coming back."), " ", `Since ${ago(job.statusSinceMs)}`, `${took(job)}.`),
     h("ol", { class: "steps", "aria-label": "Steps" }, ...STEPS.map((name, i) => h("li", { class: i < at ? "done" : i === at ? "now" : "", title: name }))));
 }
 

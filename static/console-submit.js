@@ -44,7 +44,9 @@ function form(templates, groups, chosen) {
   const fields = make(templates, chosen);
   const said_ = h("p", { class: "trouble", role: "alert", hidden: true });
   const line = h("code"), copy = h("span");
-  const param = () => templates.find((one) => one.name === fields.template.value)?.jobParams?.[0] ?? {};
+  const template = () => templates.find((one) => one.name === fields.template.value);
+  const param = () => template()?.jobParams?.[0] ?? {};
+  const lacks = h("p", { class: "trouble", role: "status", hidden: true }), go = h("button", { class: "button primary" }, "Submit");
   const doc = () => read(fields, groups, scratch);
   const renew = () => {
     for (const [name, key] of [["cpu", "cpu"], ["mem", "mem"]]) fields[name].input.placeholder = scratch ? "2" : String(param()[key] ?? "");
@@ -52,6 +54,9 @@ function form(templates, groups, chosen) {
     fields.template.row.hidden = scratch;
     for (const one of [fields.image, fields.command, fields.publish]) one.row.hidden = !scratch;
     for (const one of tabs) one.setAttribute("aria-pressed", String((one.dataset.key === "scratch") === scratch));
+    lacks.textContent = (!scratch && template()?.missing) || "";
+    lacks.hidden = !lacks.textContent;
+    go.disabled = !lacks.hidden;
     line.textContent = commandLine(doc());
     copy.replaceChildren(copier(line.textContent));
   };
@@ -70,8 +75,8 @@ function form(templates, groups, chosen) {
     }
   };
   const two = (...names) => h("div", { class: "two" }, ...names.map((name) => fields[name].row));
-  const left = h("form", { on: { submit: send, input: renew, change: renew } }, h("div", { class: "tabs" }, ...tabs), fields.template.row, fields.image.row, fields.command.row, fields.publish.row, fields.name.row,
-    two("gateway", "ports"), groups.row, two("cpu", "mem"), fields.env.row, fields.limit.row, said_, h("p", { class: "acts" }, h("button", { class: "button primary" }, "Submit")));
+  const left = h("form", { on: { submit: send, input: renew, change: renew } }, h("div", { class: "tabs" }, ...tabs), fields.template.row, lacks, fields.image.row, fields.command.row, fields.publish.row, fields.name.row,
+    two("gateway", "ports"), groups.row, two("cpu", "mem"), fields.env.row, fields.limit.row, said_, h("p", { class: "acts" }, go));
   const right = h("aside", { class: "panel" }, h("h2", {}, "The same with the command line"), h("pre", { class: "line" }, line), copy);
   renew();
   return h("div", { class: "sides" }, left, right);
@@ -80,7 +85,7 @@ function form(templates, groups, chosen) {
 function make(templates, chosen) {
   const gateways = [...store.gateways.values()].map((one) => [one.id, `${one.name} · ${one.id}`]);
   return {
-    template: field("template", "Template", { options: templates.map((one) => [one.name, one.tag ? `${one.name} · ${one.tag}` : one.name]), value: chosen }),
+    template: field("template", "Template", { options: templates.map((one) => [one.name, `${one.name}${one.tag ? ` · ${one.tag}` : ""}${one.missing ? " · not installed" : ""}`]), value: chosen }),
     image: field("image", "Image", { placeholder: "python:3.11" }),
     command: field("command", "Command", { placeholder: "python -m http.server 8000" }),
     publish: field("publish", "Published ports", { placeholder: "8000:8000", hint: "host:job, with commas between them" }),
@@ -113,7 +118,8 @@ export function templates() {
       const param = one.jobParams?.[0] ?? {};
       return h("section", { class: "panel" }, h("h2", {}, link(`#/templates/${one.name}`, one.name), h("small", {}, one.tag ?? "")),
         h("p", {}, param.image ?? "", " · ", `${param.cpu ?? "?"} vCPU, ${param.mem ?? "?"} GB`, " · ", (param.publish ?? []).join(", ")),
-        h("p", { class: "acts" }, button("Submit Job", () => { location.hash = `#/submit/${one.name}`; }, { kind: "primary" })));
+        one.missing ? h("p", { class: "lacks" }, one.missing) : null,
+        h("p", { class: "acts" }, button("Submit Job", () => { location.hash = `#/submit/${one.name}`; }, { kind: "primary", disabled: Boolean(one.missing) })));
     }));
   });
   return { title: "Job Templates", acts: [], parts: [body], refresh() {} };
@@ -121,8 +127,12 @@ export function templates() {
 
 /** @param {string} name */
 export function template(name) {
-  const body = h("pre", { class: "line" });
-  const stop = new AbortController();
-  attempt(() => text(`/templates/${encodeURIComponent(name)}/text`, (chunk) => body.append(chunk), stop.signal));
-  return { title: `Job Template - ${name}`, acts: [button("Submit Job", () => { location.hash = `#/submit/${name}`; }, { kind: "primary" })], parts: [body], refresh() {}, close: () => stop.abort() };
+  const lacks = h("p", { class: "trouble", role: "status", hidden: true }), body = h("pre", { class: "line" });
+  const stop = new AbortController(), go = button("Submit Job", () => { location.hash = `#/submit/${name}`; }, { kind: "primary" });
+  attempt(async () => {
+    const { missing } = await call("GET", `/templates/${encodeURIComponent(name)}`);
+    [lacks.textContent, lacks.hidden, go.disabled] = [missing ?? "", !missing, Boolean(missing)];
+    await text(`/templates/${encodeURIComponent(name)}/text`, (chunk) => body.append(chunk), stop.signal);
+  });
+  return { title: `Job Template - ${name}`, acts: [go], parts: [lacks, body], refresh() {}, close: () => stop.abort() };
 }

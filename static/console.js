@@ -6,19 +6,21 @@ import { hosts, securityGroups } from "./console-lists.js";
 import { store } from "./console-store.js";
 import { submit, template, templates } from "./console-submit.js";
 import { button, field, said } from "./console-ui.js";
+import { changeOwn, users } from "./console-users.js";
 import { h } from "./dom.js";
 
 /** @typedef {{title: string, chip?: any, acts: any[], parts: any[], refresh: () => void, close?: () => void}} View */
 /** @type {[RegExp, (...found: string[]) => View][]} */
 const VIEWS = [
   [/^#\/jobs\/(\w+)$/, job], [/^#\/submit(?:\/([\w.-]+))?$/, submit], [/^#\/gateways$/, gateways], [/^#\/gateways\/([\w-]+)$/, gateway],
-  [/^#\/templates$/, templates], [/^#\/templates\/([\w.-]+)$/, template], [/^#\/hosts$/, hosts], [/^#\/securityGroups$/, securityGroups], [/^/, jobs],
+  [/^#\/templates$/, templates], [/^#\/templates\/([\w.-]+)$/, template], [/^#\/hosts$/, hosts], [/^#\/securityGroups$/, securityGroups], [/^#\/users$/, users], [/^/, jobs],
 ];
 const MENU = [
   ["", [["#/submit", "Submit Job"], ["#/jobs", "Jobs"], ["#/templates", "Job Templates"]]],
   ["Services", [["#/gateways", "Gateways"]]],
-  ["Administration", [["#/hosts", "Hosts"], ["#/securityGroups", "Security Groups"]]],
+  ["Administration", [["#/hosts", "Hosts"], ["#/securityGroups", "Security Groups"], ["#/users", "Users"]]],
 ];
+const FOR_ADMINS = ["#/users"];
 
 class FloatConsole extends HTMLElement {
   /** @type {View|null} */
@@ -64,11 +66,11 @@ class FloatConsole extends HTMLElement {
 
   shell() {
     const who = session();
-    const group = ([title, items]) => h("div", { class: "group" }, title && h("h2", {}, title), ...items.map(([href, text]) => h("a", { href }, text)));
+    const group = ([title, items]) => h("div", { class: "group" }, title && h("h2", {}, title), ...items.filter(([href]) => who.role === "admin" || !FOR_ADMINS.includes(href)).map(([href, text]) => h("a", { href }, text)));
     this.contact = h("p", { class: "contact", role: "status", hidden: store.contact }, "No contact with the OpCenter. Trying again…");
     this.engine = h("p", { class: "engine", hidden: true });
     this.menu = h("nav", { "aria-label": "Menu" }, h("a", { class: "brand", href: "#/jobs" }, "floatgate"), ...MENU.map(group),
-      h("div", { class: "me" }, this.engine, h("p", {}, who.username, who.role === "admin" ? h("small", {}, "admin") : null), button("Log out", logOut, { kind: "small" })));
+      h("div", { class: "me" }, this.engine, h("p", {}, who.username, who.role === "admin" ? h("small", {}, "admin") : null), button("Change password", changeOwn, { kind: "small" }), button("Log out", logOut, { kind: "small" })));
     this.heading = h("h1", { tabindex: "-1" });
     this.chip = h("span");
     this.acts = h("div", { class: "acts" });

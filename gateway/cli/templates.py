@@ -12,7 +12,7 @@ from gateway.client import part
 from .caller import Caller
 from .framework import Command, Group
 from .options import pass_caller
-from .printing import Column, Format, write_doc, write_list
+from .printing import Column, Format, note, write_doc, write_list
 from .submit import job_options, send
 
 _GUIDE = ("name", "tag", "type", "lastUpdated", "jobParams")
@@ -23,6 +23,7 @@ _COLUMNS = [
     Column("CPU", lambda one: _first(one).get("cpu")),
     Column("MEM", lambda one: _first(one).get("mem")),
     Column("PUBLISH", lambda one: ", ".join(_first(one).get("publish") or [])),
+    Column("INSTALLED", lambda one: "no" if one.get("missing") else "yes"),
 ]
 
 
@@ -38,6 +39,9 @@ async def list_templates(caller: Caller) -> None:
     async with caller.client() as client:
         found = await client.get("/templates")
     write_list(found, _COLUMNS, caller.style(Format.TABLE), "No templates")
+    for one in found if caller.style(Format.TABLE) is Format.TABLE else ():
+        if one.get("missing"):
+            note(one["missing"])
 
 
 @template.command()

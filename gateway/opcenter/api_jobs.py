@@ -81,10 +81,10 @@ class _Calls:
         return [history_doc(one) for one in entries]
 
     async def templates(self, _request: web.Request, _who: Who) -> Any:
-        return [one.doc for one in self._center.templates.values()]
+        return [one.to_json() for one in self._center.templates.values()]
 
     async def template(self, request: web.Request, _who: Who) -> Any:
-        return choose(request.match_info["name"], self._center.templates).doc
+        return choose(request.match_info["name"], self._center.templates).to_json()
 
     async def template_text(self, request: web.Request, _who: Who) -> Any:
         return web.Response(text=choose(request.match_info["name"], self._center.templates).text)

@@ -51,16 +51,25 @@ class Template:
     websocket: WebSocketPolicy
     requires: Requirement
 
-    def check(self) -> None:
-        """Raises Refusal when its program is not installed, saying which and how to get it."""
+    def missing(self) -> str | None:
+        """Which program of its is not installed, and how to get it; None when it can start."""
         need = self.requires
         if need.program and not _program(need):
             what = f"the program {need.program}"
         elif need.module and importlib.util.find_spec(need.module) is None:
             what = f"the Python package {need.module}"
         else:
-            return
-        raise Refusal(Code.UNAVAILABLE, f"The template {self.name} needs {what}, which is not installed: {need.how}")
+            return None
+        return f"The template {self.name} needs {what}, which is not installed: {need.how}"
+
+    def check(self) -> None:
+        """Raises Refusal when something is missing."""
+        if (sentence := self.missing()) is not None:
+            raise Refusal(Code.UNAVAILABLE, sentence)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document as the API shows it, with what is missing."""
+        return {**self.doc, "missing": self.missing()}
 
     def argv(self) -> tuple[str, ...]:
         """The command with the programs that are here in their places."""
