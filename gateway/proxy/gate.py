@@ -184,6 +184,12 @@ class Gate:
         self.hold.inside.add(exchange)
         return True
 
+    def exit(self, exchange: Inside) -> None:
+        """The twin of `enter`. May be said twice."""
+        self.hold.inside.discard(exchange)
+        if self.hold.state is not State.OPEN:
+            self.note()
+
     def leave(self, exchange: Inside) -> None:
         """What was inside, or in line, is no more. May be said twice."""
         hold = self.hold

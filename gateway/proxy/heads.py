@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import httptools
 
+from gateway.config import Limits
+
 from . import headers
 from .documents import asks_for_page
 from .headers import RawHeaders, Visit
@@ -69,13 +71,7 @@ class Lines(NamedTuple):
     """They are those of a navigation."""
 
 
-class StraightRequest(NamedTuple):
-    """A request that may go straight."""
-
-    line: bytes
-    method: bytes
-    target: bytes
-    lines: Lines
+StraightRequest = tuple[bytes, bytes, Lines]  # method, target, header lines
 
 
 def read_request(data: bytes, known: dict[bytes, Lines]) -> StraightRequest | None:
@@ -97,7 +93,7 @@ def read_request(data: bytes, known: dict[bytes, Lines]) -> StraightRequest | No
         if len(known) >= _KNOWN:
             known.clear()
         known[raw] = lines
-    return StraightRequest(data[:end], first[1], first[2], lines)
+    return first[1], first[2], lines
 
 
 def _read_lines(data: bytes, raw: bytes) -> Lines | None:
@@ -153,6 +149,37 @@ class StraightAnswer(NamedTuple):
         return self.length is None and not self.chunked
 
 
+def read_whole(data: bytes, limits: Limits) -> tuple[int, int, bytes, bool] | None:
+    """The usual answer, with a body that is all here and nothing to edit.
+
+    Its status, bytes of body, what goes out, and whether the job's connection can be used again. None for any other
+    answer, also for one that `read_answer` will refuse.
+    """
+    end = data.find(_END) + 4
+    head = data[:end]
+    lower = head.translate(_LOWER)
+    found = _TELLING.findall(lower)
+    length = b""
+    for digits, _, coding, with_care in found:
+        if with_care or coding or (digits and length):
+            return None
+        length = length or digits
+    if not length or int(length) != len(data) - end or not lower.startswith(b"http/1.1 ") or b"\0" in lower:
+        return None
+    if end > limits.head or head.count(b"\n") > limits.header_count + 2:
+        return None
+    parser = httptools.HttpResponseParser(_SILENT)
+    try:
+        parser.feed_data(head)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return None
+    status = parser.get_status_code()
+    if status < 200 or status in (204, 304):
+        return None
+    out = data if len(found) == 1 else without_connection(data, lower)
+    return status, len(data) - end, out, parser.should_keep_alive()
+
+
 def read_answer(head: bytes, method: bytes, visit: Visit, parser: httptools.HttpResponseParser) -> StraightAnswer:
     """Check and edit a head. `parser` is fresh; a chunked body goes through it as well. Raises BadHead."""
     try:
@@ -201,12 +228,11 @@ def _as_ours(head: bytes, lower: bytes) -> bytes:
 
 
 def without_connection(head: bytes, lower: bytes) -> bytes:
-    """`Connection: keep-alive` or `close` is about one connection only. `lower`: the same, in lower case."""
-    at = lower.find(b"\r\nconnection:")
+    """`Connection: keep-alive` or `close` is about one connection only. `lower`: the head itself in lower case."""
+    at = lower.rfind(b"\r\nconnection:")  # from the end, so that what is before stays where it is
     while at >= 0:
-        end = lower.find(b"\r", at + 2)
-        head, lower = head[:at] + head[end:], lower[:at] + lower[end:]
-        at = lower.find(b"\r\nconnection:", at)
+        head = head[:at] + head[lower.find(b"\r", at + 2) :]
+        at = lower.rfind(b"\r\nconnection:", 0, at)
     return head
 
 

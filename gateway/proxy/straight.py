@@ -22,7 +22,7 @@ from . import cookies, headers
 from .answering import Answering, NotHere
 from .documents import may_be_page
 from .headers import Visit
-from .heads import BadHead, Lines, StraightRequest, fields_of, read_request, without_connection
+from .heads import BadHead, Lines, fields_of, read_request, read_whole, without_connection
 from .reply import refusal
 from .upstream import Connection, Unreachable
 
@@ -43,12 +43,13 @@ class Straight:
         "_dialling",
         "_door",
         "_loop",
+        "_method",
         "_out",
         "_page",
         "_raw",
         "_read",
-        "_request",
         "_started",
+        "_target",
         "_visit",
         "busy",
     )
@@ -58,18 +59,24 @@ class Straight:
         self.busy = False
         self._dialling: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
+        self._answering: Answering | None = None
         self._read: tuple[Lines, bool] | None = None  # what `_out` was made of
         self._visit: Visit | None = None
 
     def accept(self, data: bytes, door: Door) -> bool:
         """Take these bytes if they are one request that may go straight. False: they are somebody else's."""
         request = read_request(data, door.known)
-        if request is None or not door.serves(request.lines.host):
+        if request is None:
             return False
-        page = request.lines.asks_for_page and request.method == b"GET" and may_be_page(request.target)
-        if (page and door.documents.coded) or not door.gate.enter(self):
+        method, target, lines = request
+        page = lines.asks_for_page and method == b"GET" and may_be_page(target)
+        if not door.serves(lines.host) or (page and door.documents.coded) or not door.gate.enter(self):
             return False
-        self._door, self._raw, self._request, self._page = door, data, request, page
+        self._door, self._raw, self._method, self._target, self._page = door, data, method, target, page
+        read = self._read
+        if read is None or read[0] is not lines or read[1] is not page:
+            self._read, self._out = (lines, page), self._edit(lines)
+        self._answering = None
         self._started = time.time()
         self.busy = True
         connection = door.gate.pool.take()
@@ -84,7 +91,7 @@ class Straight:
     @property
     def replayable(self) -> bool:
         """Nothing of the answer has gone to the browser, and all of these methods may be repeated."""
-        return self._connection is None or not self._answering.begun
+        return self._answering is None or not self._answering.begun
 
     def cut(self) -> None:
         """Give the job's side up: the job moves."""
@@ -108,16 +115,9 @@ class Straight:
         self._send(connection)
 
     def _send(self, connection: Connection) -> None:
-        request: StraightRequest = self._request
-        read = self._read
-        if read is None or read[0] is not request.lines or read[1] is not self._page:
-            self._read = (request.lines, self._page)
-            self._out = self._edit(request.lines)
-        assert self._visit is not None
-        self._answering = Answering(self._client, self._door, request.method, self._visit, page=self._page)
         self._connection = connection
         connection.sink = self
-        connection.write(b"%b%b%b\r\n\r\n" % (request.line, self._out, request.target))
+        connection.write(b"%b %b HTTP/1.1%b%b\r\n\r\n" % (self._method, self._target, self._out, self._target))
 
     def _edit(self, lines: Lines) -> bytes:
         """The header lines for the job, less other jobs' cookies, with our own, up to the target's place."""
@@ -138,6 +138,18 @@ class Straight:
     def from_job(self, data: bytes) -> None:
         """See upstream.Sink."""
         answering = self._answering
+        if answering is None:
+            usual = self._method != b"HEAD" and not self._page
+            whole = read_whole(data, self._door.config.limits) if usual else None
+            if whole is not None:
+                status, size, out, keep = whole
+                self._client.write(out)
+                self._finish(status, size, keep=keep, keep_client=True)
+                return
+            assert self._visit is not None
+            answering = self._answering = Answering(
+                self._client, self._door, self._method, self._visit, page=self._page
+            )
         try:
             complete = answering.feed(data)
         except NotHere as error:
@@ -148,29 +160,29 @@ class Straight:
             self._bad(error)
         else:
             if complete:
-                self._finish(answering)
+                self._finish(answering.status, answering.size, keep=answering.keep, keep_client=answering.keep_client)
 
-    def _finish(self, answering: Answering) -> None:
-        """The answer is complete."""
+    def _finish(self, status: int, size: int, *, keep: bool, keep_client: bool) -> None:
+        """The answer is complete. Which of the two connections can be used again?"""
         connection = self._drop()
-        if answering.keep:
+        if keep:
             self._door.gate.pool.keep(connection)
         else:
             connection.abort("not kept")
-        self._leave(answering.status)
-        self._client.straight_done(keep=answering.keep_client)
+        self._leave(status, size)
+        self._client.straight_done(keep=keep_client)
 
     def job_lost(self, *, clean: bool) -> None:
         """See upstream.Sink."""
         self._connection = None
         answering = self._answering
-        complete = answering.close(clean=clean)
-        if not complete and not answering.begun:
+        complete = answering is not None and answering.close(clean=clean)
+        if answering is None or not (complete or answering.begun):
             self._give_back()
             return
         if not complete:
             log.warning("answer cut short", job=self._door.job)
-        self._leave(answering.status)
+        self._leave(answering.status, answering.size)
         self._client.straight_done(keep=complete and answering.keep_client)
 
     # Ends
@@ -179,14 +191,13 @@ class Straight:
         """The browser has left: what it asked for is not wanted any more."""
         if not self.busy:
             return
-        status = 0
         if self._dialling is not None:
             self._dialling.cancel()
             self._dialling = None
         if self._connection is not None:
             self._drop().abort("the client left")
-            status = self._answering.status
-        self._leave(status)
+        answering = self._answering
+        self._leave(answering.status if answering else 0, answering.size if answering else 0)
 
     def flow(self, *, go: bool) -> None:
         """The browser takes bytes again, or does not."""
@@ -197,15 +208,15 @@ class Straight:
         """Nothing was answered: the other path has the request now."""
         self._dialling = None
         self.busy = False
-        self._door.gate.leave(self)
+        self._door.gate.exit(self)
         self._client.take_other_path(self._raw)
 
     def _bad(self, error: BadHead) -> None:
         log.warning("bad answer", job=self._door.job, why=str(error))
         self._drop().abort("bad answer")
-        if not self._answering.begun:
+        if self._answering is None or not self._answering.begun:
             self._client.write(refusal(Outcome.BAD_ANSWER, self._door.job))
-        self._leave(Outcome.BAD_ANSWER.status)
+        self._leave(Outcome.BAD_ANSWER.status, 0)
         self._client.straight_done(keep=False)
 
     def _drop(self) -> Connection:
@@ -215,14 +226,12 @@ class Straight:
         self._connection = None
         return connection
 
-    def _leave(self, status: int) -> None:
+    def _leave(self, status: int, size: int) -> None:
         self.busy = False
-        door, request = self._door, self._request
-        door.gate.leave(self)
-        now = time.time()
-        size = self._answering.size if status else 0
+        door = self._door
+        door.gate.exit(self)
         access = door.access
         if access.on:
-            access.add(
-                now, door.job, self._client.client, request.method, request.target, status, size, now - self._started
-            )
+            now = time.time()
+            took = now - self._started
+            access.add(now, door.job, self._client.client, self._method, self._target, status, size, took)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import re
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -107,12 +108,10 @@ class Connection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._paused = False
         self._stopped = False
-        self.fresh = True
-        """No exchange has used it yet: a failure is then not that of an old pooled connection."""
         self.sent = 0
         """Bytes written for the current exchange."""
         self.idle_since = 0.0
-        """Since when it is in the pool, the loop's clock."""
+        """Since when it is in the pool, time.monotonic()."""
         self.sink: Sink | None = None
         """Who gets everything that comes, instead of this class: the straight path."""
 
@@ -205,7 +204,6 @@ class Connection(asyncio.Protocol):
         if self._stopped:
             self.flow(True)
         self._phase = _Phase.IDLE
-        self.fresh = False
         self.sink = None
         self.idle_since = now
 
@@ -439,8 +437,9 @@ class Pool:
 
     def take(self) -> Connection | None:
         """An idle connection that lives, if there is one."""
-        while self._idle:
-            connection = self._idle.pop()
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
             if connection.alive:
                 return connection
         return None
@@ -466,11 +465,10 @@ class Pool:
         if len(self._idle) >= self._limits.idle_upstream or not connection.alive:
             connection.abort("not kept")
             return
-        loop = asyncio.get_running_loop()
-        connection.rest(loop.time())
+        connection.rest(time.monotonic())
         self._idle.append(connection)
         if self._sweep is None:
-            self._sweep = loop.call_later(self._timeouts.pool_idle, self._drop_old)
+            self._sweep = asyncio.get_running_loop().call_later(self._timeouts.pool_idle, self._drop_old)
 
     def close(self) -> None:
         """Close what is idle."""
@@ -485,7 +483,7 @@ class Pool:
         """One timer for all: a connection is idle for `pool_idle` seconds at least, twice that at most."""
         self._sweep = None
         loop = asyncio.get_running_loop()
-        limit = loop.time() - self._timeouts.pool_idle
+        limit = time.monotonic() - self._timeouts.pool_idle
         for connection in [one for one in self._idle if one.idle_since <= limit]:
             self._idle.remove(connection)
             connection.abort("idle for too long")

@@ -45,8 +45,9 @@ def straight_head(data: bytes) -> bytes | None:
         client = VISIT.client
 
     straight._door, straight._client = Door(), Client()  # type: ignore[assignment]
-    straight._request, straight._page = request, request.lines.asks_for_page
-    return request.line + straight._edit(request.lines) + request.target + b"\r\n\r\n"
+    method, target, lines = request
+    straight._page = lines.asks_for_page
+    return b"%b %b HTTP/1.1" % (method, target) + straight._edit(lines) + target + b"\r\n\r\n"
 
 
 @given(
