@@ -76,7 +76,7 @@ function details(job) {
       ["ID", h("code", {}, job.id)], ["Host", host(job)], ["User", job.user], ["Template", job.template], ["Image", job.imageID],
       ["Size", `${job.cpu} vCPU, ${job.mem} GB`], ["Submitted", moment(job.submitTime)], ["Ended", moment(job.endTime)], ["Duration", duration(job)], ["Cost", job.cost],
       ["Moves", job.moves ? `${job.moves}${took(job)}` : "none"],
-      ["Reason", job.reason], ["Exit status", job.rc], ["Command", job.inputArgs && h("code", {}, job.inputArgs)],
+      ["Reason", failed(job) ? "" : job.reason], ["Exit status", job.rc], ["Command", job.inputArgs && h("code", {}, job.inputArgs)],
     ]),
     gateway && h("section", { class: "panel" }, h("h2", {}, "Gateway"),
       facts([["Gateway", link(`#/gateways/${gateway.gatewayID}`, store.gateways.get(gateway.gatewayID)?.name ?? gateway.gatewayID)], ["Ports", gateway.portMappings.join(", ")]]),

@@ -13,7 +13,7 @@ export function h(tag, props = {}, ...children) {
     else if (value === true) el.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) el.setAttribute(name, String(value));
   }
-  el.append(...children.filter((child) => child !== null && child !== false && child !== undefined && child !== ""));
+  for (const child of children) if (child || child === 0) el.append(child);
   return el;
 }
 
@@ -34,13 +34,11 @@ export function icon(path, size = 16) {
 
 export const ICONS = {
   chevron: "M4.5 6.5 8 10l3.5-3.5",
-  close: "M4.5 4.5l7 7m0-7-7 7",
   migrate: "M2.5 5.5h9M9 3l2.5 2.5L9 8M13.5 10.5h-9M7 8l-2.5 2.5L7 13",
   suspend: "M5.5 3.5v9M10.5 3.5v9",
   resume: "M5 3.2v9.6l7.5-4.8z",
   cancel: "M8 2.2a5.8 5.8 0 1 0 0 11.6A5.8 5.8 0 0 0 8 2.2zM5.8 5.8l4.4 4.4m0-4.4-4.4 4.4",
   corner: "M4 11V4h7",
-  lock: "M4.5 7.2h7v5.6h-7zM6 7V5.2a2 2 0 0 1 4 0V7",
   unlocked: "M4.5 7.2h7v5.6h-7zM6 7V4.4a2 2 0 0 1 3.9-.6",
   small: "M3.5 8h9",
   large: "M8 3.5v9M3.5 8h9",

@@ -279,6 +279,7 @@ async def test_users_are_added_given_passwords_and_removed(page: Page, world: Wo
     await expect(row).to_have_count(0)
     assert [one["username"] for one in await world.api.get("/users")] == ["admin"]
     admin = page.get_by_role("row", name=re.compile("admin"))
+    await expect(admin.get_by_role("cell").nth(2)).to_have_text("0")  # a number that is nothing is shown too
     await expect(admin.get_by_role("button", name="Remove")).to_have_count(0)
 
 
