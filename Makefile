@@ -1,6 +1,6 @@
 # make run     the product: an OpCenter, a gateway and a JupyterLab in this terminal; Ctrl-C ends it
 # make test    every test that this machine can run; says which were skipped, and why
-# make check   ruff, mypy, and the tests that keep the house in order
+# make check   ruff, mypy, tsc, and the tests that keep the house in order
 # make bench   floatgate beside its peers, ten minutes; writes docs/performance.md (ARGS=--quick: three minutes)
 # make clean   delete what make has made in this folder (sessions are kept: they are not in here)
 #
@@ -14,7 +14,7 @@ run:
 	@. .ci/env.sh; environment run jupyter,criu; capsules || true; exec .venv/bin/float up $(ARGS)
 
 test:
-	@. .ci/env.sh; environment test jupyter,criu,postgresql,test,check; capsules || lacking criu; browser || lacking chromium; database || lacking postgresql; \
+	@. .ci/env.sh; environment test jupyter,criu,postgresql,test,check; capsules || lacking criu; browser || lacking chromium; firefox || lacking firefox; scripts || lacking npm; database || lacking postgresql; \
 	run_tests $(ARGS)
 
 check:

@@ -93,6 +93,20 @@ browser() {
     apt_install chromium || { say 'There is no Chromium: the browser tests will be skipped.'; return 1; }
 }
 
+# A second engine for the widget's tests: Firefox ESR.
+firefox() {
+    command -v firefox-esr >/dev/null 2>&1 || command -v firefox >/dev/null 2>&1 && return
+    apt_install firefox-esr || { say 'There is no Firefox: its tests will be skipped.'; return 1; }
+}
+
+# What npm has for tests and checks, into .venv/node: axe-core for accessibility, TypeScript for the scripts' types.
+scripts() {
+    [ -d .venv/node/node_modules/axe-core ] && [ -x .venv/node/node_modules/.bin/tsc ] && return
+    command -v npm >/dev/null 2>&1 || apt_install nodejs npm || { say 'There is no npm: what needs it will be skipped.'; return 1; }
+    npm install --prefix .venv/node --no-audit --no-fund --no-save axe-core@4 typescript@5 >.venv/npm.log 2>&1 ||
+        { say 'npm could not get axe-core and TypeScript (.venv/npm.log): what needs them will be skipped.'; return 1; }
+}
+
 # The programs of a PostgreSQL server, for the tests of the store; Debian's package also starts one, which nobody uses.
 database() {
     command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && return
@@ -112,6 +126,7 @@ check() {
     .venv/bin/ruff check .
     .venv/bin/ruff format --check .
     .venv/bin/mypy
+    if scripts; then .venv/node/node_modules/.bin/tsc -p static; else say 'The types of the scripts were not checked.'; fi
     .venv/bin/python -m pytest -q tests/test_house.py tests/test_docs.py
 }
 

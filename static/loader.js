@@ -9,7 +9,9 @@
 (() => {
   const JOB = "$JOB", PORT = "$PORT", doc = document;
   // Frames get no widget, nor do RStudio's satellite windows, which are the same page once more.
+  // @ts-ignore: `name` is the window's; `floatgate` is ours
   if (top !== window || /^_rstudio_satellite_/.test(name) || doc.floatgate) return;
+  // @ts-ignore
   doc.floatgate = 1;
 
   const W = location.protocol + "//" + location.hostname + ":" + PORT;

@@ -14,6 +14,7 @@
   const kind = ({ gate, open }) => (open ? "open" : gate === "suspended" || gate === "ended" ? gate : "wait");
   const span = (seconds) => (seconds < 90 ? t("seconds", { n: Math.max(1, Math.round(seconds)) }) : t("minutes", { n: Math.round(seconds / 60) }));
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+  /** @returns {NodeListOf<HTMLElement>} */
   const all = (name) => document.querySelectorAll(`[data-${name}]`);
   const waitKey = (status, part) => {
     const key = `page.wait.${status}.${part}`;

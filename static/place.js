@@ -5,7 +5,7 @@ import { data } from "./words.js";
 const PLACE = `gw.place.${data.job}`;
 const OURS = "ours"; // what the gateway's own pages say in the place of JupyterLab's theme: they tell of a move themselves
 export const SLOP = 4; // px: less is a click, more is a drag
-const SNAP = 16, WIDE = 1150, PILL = [150, 26];
+const SNAP = 16, WIDE = 1150;
 const BUSY = "a,button,input,select,textarea,label,[contenteditable=true],[role=button],[role=menuitem],[role=tab]";
 /** On pages of the gateway's own: their content leaves this corner free, and makes way for the open card. */
 const CORNER = /** @type {Spot} */ ([1, 8, 0, 8]);
@@ -14,11 +14,13 @@ const CORNER = /** @type {Spot} */ ([1, 8, 0, 8]);
 
 export class Place extends EventTarget {
   #port = null;
+  /** @type {[number, number]} */
   #view = [1280, 720];
   /** @type {Spot} */
   #spot = [1, 280, 0, 1];
   #chosen = 0;
-  #size = [...PILL, false];
+  /** @type {[number, number, boolean]} */
+  #size = [150, 26, false];
   #settling = 0;
   #seen = false;
   /** Whether the page around is the gateway's own. */
@@ -74,7 +76,7 @@ export class Place extends EventTarget {
     return this.#spot[2] === 1;
   }
 
-  /** The free places that are tried, best first: the empty end of the app's top bar, the right edge, above the status bar. */
+  /** @returns {Spot[]} the free places that are tried, best first: the empty end of the app's top bar, the right edge, above the status bar. */
   #places() {
     const [width, height] = this.#view;
     /** @type {Spot[]} */

@@ -241,10 +241,10 @@ class JobControl extends HTMLElement {
 
   measure() {
     const { width, height } = this.root.getBoundingClientRect();
-    const size = [Math.ceil(width), Math.ceil(height), this.open];
-    if (String(size) === String(this.measured)) return;
+    const size = `${width} ${height} ${this.open}`;
+    if (size === this.measured) return;
     this.measured = size;
-    this.place.size(size[0], size[1], this.open);
+    this.place.size(Math.ceil(width), Math.ceil(height), this.open);
   }
 }
 

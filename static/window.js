@@ -1,9 +1,10 @@
 // The gateway's own windows: the login, and the question before an act that stops work. They are top-level, so that
 // their address is in plain sight and no page can lie over them; the frame hears of a login by the `storage` event.
-import { h, icon, ICONS, put } from "./dom.js";
+import { h, icon, put } from "./dom.js";
 import { call, current, logIn, Refusal, tellAsked } from "./session.js";
 import { data, refusal, t } from "./words.js";
 
+const LOCK = "M4.5 7.2h7v5.6h-7zM6 7V5.2a2 2 0 0 1 4 0V7";
 const REST = 800;      // ms for which the window must be visible and focused before its button works
 const SIGN = 250;      // ms from the first sign of a person until the button works
 const FAREWELL = 1500; // ms for which the result stands before the window closes
@@ -12,7 +13,7 @@ class GatewayWindow extends HTMLElement {
   connectedCallback() {
     this.title_ = h("h1");
     this.main = h("div", { class: "main" });
-    this.append(h("main", {}, h("p", { class: "gateway" }, location.protocol === "https:" && icon(ICONS.lock, 14), data.gateway), this.title_, this.main));
+    this.append(h("main", {}, h("p", { class: "gateway" }, location.protocol === "https:" && icon(LOCK, 14), data.gateway), this.title_, this.main));
     if (data.kind === "login") this.login(() => this.loggedIn());
     else this.confirm();
   }
@@ -44,7 +45,7 @@ class GatewayWindow extends HTMLElement {
         if (!(error instanceof Refusal)) throw error;
         this.login(then, refusal(error.doc));
         this.querySelector("input").value = user.input.value;
-        this.querySelector("input[type=password]").focus();
+        /** @type {HTMLInputElement} */ (this.querySelector("input[type=password]")).focus();
       }
     };
     this.show(t("window.login.title"), h("p", {}, t("window.login.text", { gateway: data.gateway })), h("form", { on: { submit } }, user.row, password.row, said, h("p", { class: "acts" }, button)));

@@ -22,6 +22,7 @@ from gateway.types import JobId
 _JOB = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _COMMENT = re.compile(r"^[ \t]*(//[^\n]*|/\*((?!\*/).)*\*/[ \t]*)$", re.M | re.S)
 _REMARK = re.compile(r"(?<=;)[ \t]+//[^\n]*$", re.M)
+_AIR = re.compile(r"\s*([{};])\s*|(?<=[:,])\s+")  # in a style: a selector's spaces and those of calc() stay
 _IMPORT = re.compile(r'import \{[^}]*\} from "\./([\w-]+\.js)";\n')
 _EXPORT = re.compile(r"^export ", re.M)
 _BUNDLES = {"widget.js": ("widget.js",), "window.js": ("window.js",), "widget.css": ("tokens.css", "widget.css")}
@@ -97,14 +98,16 @@ def _bundle(name: str) -> bytes | None:
     """
     if name not in _BUNDLES:
         return None
-    text = "".join(_bare(_read(one)) for top in _BUNDLES[name] for one in _needed(top))
+    text = "".join(_bare(_read(one)) for top in _BUNDLES[name] for one in modules(top))
+    if name.endswith(".css"):
+        return _AIR.sub(lambda found: found[1] or "", text).encode()
     return _EXPORT.sub("", _IMPORT.sub("", text)).encode()
 
 
-def _needed(name: str, before: tuple[str, ...] = ()) -> tuple[str, ...]:
+def modules(name: str, before: tuple[str, ...] = ()) -> tuple[str, ...]:
     """`name` after all that it imports, each once: the order in which browsers run modules."""
     for one in _IMPORT.findall(_read(name)):
-        before = before if one in before else _needed(one, before)
+        before = before if one in before else modules(one, before)
     return (*before, name)
 
 

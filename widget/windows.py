@@ -64,7 +64,7 @@ def _page(request: web.Request, template: str, data: dict[str, Any], framed_by: 
     text = (
         _templates()
         .get_template(template)
-        .render(data={**data, "language": language, "words": _words(language)}, language=language, url=url)
+        .render(data={**data, "language": language, "words": catalogue(language)}, language=language, url=url)
     )
     headers = {
         "Content-Security-Policy": policy.document(guard.place(request), framed_by),
@@ -81,8 +81,8 @@ def compressed(request: web.Request, response: web.Response) -> web.Response:
 
 
 @cache
-def _words(language: str) -> dict[str, str]:
-    """Without those of the pages on jobs' ports."""
+def catalogue(language: str) -> dict[str, str]:
+    """The words of the frame and of the windows: without those of the pages on jobs' ports."""
     return {key: text for key, text in words(language).items() if not key.startswith(("page.", "outcome."))}
 
 

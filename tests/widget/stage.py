@@ -5,6 +5,7 @@ The job's page is what a test says it is, hostile pages too; it carries the load
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -77,6 +78,9 @@ class Stage:
     requests: list[tuple[str, str, int, dict[str, str]]] = field(default_factory=list)
     """(method, path, status, answer's headers) of everything the control port answered."""
     state_polls: int = 0
+    hanging: int = 0
+    hung: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when six requests to `/hang` are never answered."""
     widget_app: Callable[[], web.Application] | None = None
     _control: web.AppRunner | None = None
 
@@ -196,6 +200,11 @@ def _job_app(here: Stage, job: JobId) -> web.Application:
         asset = loader(job, here.control_port)
         if request.path == asset.path:
             return web.Response(body=asset.body, content_type="text/javascript")
+        if request.path == "/hang":
+            here.hanging += 1
+            if here.hanging >= 6:
+                here.hung.set()
+            await asyncio.Event().wait()
         if request.path == "/.gw/state":
             here.state_polls += 1
             return web.json_response(_state(listener))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.types import JobId
-from widget import hosts, policy
-from widget.assets import LANGUAGES, inline, loader, tag, tree, url, words
+from widget import hosts, policy, windows
+from widget.assets import LANGUAGES, inline, loader, modules, tag, tree, url, words
 from widget.hosts import Place
 from widget.limits import Limits
 from widget.nonces import Nonces
@@ -158,6 +159,23 @@ def test_the_loader_is_small_and_its_tag_is_short() -> None:
     assert len(gzip.compress(asset.body, 9)) <= 2048
     assert re.fullmatch(rb'<script src="/\.gw/l\.[0-9a-f]{16}\.js"></script>', tag(asset))
     assert asset.path != loader(JobId("u6grzqqzwmnu8jfxtrq5n"), 10101).path
+
+
+def test_the_frame_is_small() -> None:
+    """Script and style, as they are sent; the document with the words of one language is another 3 KB at most."""
+    sent = [tree()[url(name)].body for name in ("widget.js", "widget.css")]
+    assert sum(len(gzip.compress(one, 9)) for one in sent) <= 12 << 10
+    assert len(gzip.compress(json.dumps(dict(windows.catalogue("de"))).encode(), 9)) <= 3 << 10
+
+
+def test_a_script_of_the_widget_s_comes_whole() -> None:
+    for name in ("widget.js", "window.js"):
+        assert not re.search(r"^(import|export) ", tree()[url(name)].body.decode(), re.M)
+        text = "\n".join((STATIC / one).read_text("utf-8") for one in modules(name))
+        top = r"^(?:export )?(?:const|let|function|async function|class) (\w+)|^const \w+ = [^;(]*?, (\w+) = "
+        names = [one or other for one, other in re.findall(top, text, re.M)]
+        assert len(names) > 20
+        assert len(names) == len(set(names)), "two modules use a name for different things"
 
 
 @pytest.mark.parametrize("job", ["", 'a";alert(1)//', "a b", "</script>", "ü"])
