@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NewType
 
 JobId = NewType("JobId", str)
@@ -151,6 +151,8 @@ class Snapshot:
     now: int  # the OpCenter's clock when this was made, ms since the epoch
     rules: tuple[Rule, ...] = ()
     listeners: tuple[Listener, ...] = ()
+    names: tuple[str, ...] = ()  # host names, besides `public_address`, that this gateway answers to
+    trusted_proxies: tuple[str, ...] = ()  # CIDRs: whose X-Forwarded-For and X-Forwarded-Proto are believed
 
     def listener(self, job: JobId) -> Listener | None:
         """The job's listener with the lowest port, or None."""
@@ -163,10 +165,19 @@ class Snapshot:
 
     @staticmethod
     def from_json(doc: Mapping[str, Any]) -> Snapshot:
-        """Build from `to_json`'s object. Raises KeyError, TypeError or ValueError on anything else."""
+        """Build from `to_json`'s object. Raises KeyError, TypeError or ValueError on anything else.
+
+        What is not known here is left out: an OpCenter may be newer than its gateways.
+        """
         rules = tuple(Rule(**one) for one in doc["rules"])
         listeners = tuple(listener_from_json(one) for one in doc["listeners"])
-        return Snapshot(**{**doc, "rules": rules, "listeners": listeners})
+        lists = {name: tuple(doc.get(name, ())) for name in ("names", "trusted_proxies")}
+        return Snapshot(**{**_known(Snapshot, doc), **lists, "rules": rules, "listeners": listeners})
+
+
+def _known(of: type[Snapshot | Listener], doc: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(of)}
+    return {name: value for name, value in doc.items() if name in names}
 
 
 def listener_from_json(doc: Mapping[str, Any]) -> Listener:
@@ -174,7 +185,7 @@ def listener_from_json(doc: Mapping[str, Any]) -> Listener:
     step = doc["step"]
     return Listener(
         **{
-            **doc,
+            **_known(Listener, doc),
             "gate": GateState(doc["gate"]),
             "status": JobStatus(doc["status"]),
             "step": None if step is None else Step(step),

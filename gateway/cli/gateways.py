@@ -1,7 +1,8 @@
-"""`float gateway`: create, destroy, connect, disconnect, info, list, modify."""
+"""`float gateway`: create, destroy, connect, disconnect, info, list, modify, reload."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -28,11 +29,45 @@ _COLUMNS = [
 ]
 
 
+_Decorated = Callable[..., Any]
+
+
 class _Modify(Command):
     """`--addSecurityGroup | rmSecurityGroup <sg>`, as the guide has it."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, [f"--{one}" if one in _LOOSE_WORDS else one for one in args])
+
+
+def _outside(command: _Decorated) -> _Decorated:
+    """Options for a gateway that something stands before. `none` empties a list."""
+    for option in (
+        click.option("--publicScheme", "public_scheme", metavar="http|https", help="Of the addresses users are told."),
+        click.option(
+            "--trustedProxy",
+            "trusted_proxies",
+            multiple=True,
+            metavar="CIDR",
+            help="Whose X-Forwarded-For and -Proto are believed; none: nobody's. Repeatable.",
+        ),
+        click.option(
+            "--hostName",
+            "host_names",
+            multiple=True,
+            metavar="NAME",
+            help="Another host name that it answers to; none: no other. Repeatable.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _of_outside(given: dict[str, Any]) -> dict[str, Any]:
+    lists = {"hostNames": given["host_names"], "trustedProxies": given["trusted_proxies"]}
+    said: dict[str, Any] = {
+        key: [one for one in value if one.lower() != "none"] for key, value in lists.items() if value
+    }
+    return said | ({"publicScheme": given["public_scheme"]} if given["public_scheme"] else {})
 
 
 @click.group(cls=Group)
@@ -56,6 +91,7 @@ def gateway() -> None:
 @click.option("--noPublicIP", "no_public_ip", is_flag=True, help="Listen on this machine's own address only.")
 @click.option("--bind", metavar="IP", help="Listen on this address.")
 @click.option("--publicAddress", "public_address", metavar="NAME", help="What users are told instead of the IP.")
+@_outside
 @pass_caller
 async def create(caller: Caller, port_range: str, groups: tuple[str, ...], **more: Any) -> None:
     """Create a gateway."""
@@ -68,6 +104,7 @@ async def create(caller: Caller, port_range: str, groups: tuple[str, ...], **mor
         "publicIP": not more["no_public_ip"],
         "bind": more["bind"],
         "publicAddress": more["public_address"],
+        **_of_outside(more),
     }
     async with caller.client() as client:
         caller.print(await client.post("/gateways", {key: one for key, one in body.items() if one is not None}))
@@ -128,6 +165,16 @@ async def info(caller: Caller, gateway_id: str) -> None:
         caller.print(await client.get(f"/gateways/{part(gateway_id)}"))
 
 
+@gateway.command("reload")
+@gateway_option()
+@pass_caller
+async def reload_gateway(caller: Caller, gateway_id: str) -> None:
+    """Let a gateway become the newest version that is installed; its connections go on."""
+    async with caller.client() as client:
+        await client.post(f"/gateways/{part(gateway_id)}/reload", {})
+    say("Reload request has been submitted")
+
+
 @gateway.command("list")
 @pass_caller
 async def list_gateways(caller: Caller) -> None:
@@ -142,14 +189,15 @@ async def list_gateways(caller: Caller) -> None:
 @click.option("--addSecurityGroup", "add", multiple=True, metavar="SG", help="Repeatable.")
 @click.option("--rmSecurityGroup", "remove", multiple=True, metavar="SG", help="Repeatable.")
 @click.option("-n", "--name", help="Another name.")
+@_outside
 @pass_caller
 async def modify(
-    caller: Caller, gateway_id: str, add: tuple[str, ...], remove: tuple[str, ...], name: str | None
+    caller: Caller, gateway_id: str, add: tuple[str, ...], remove: tuple[str, ...], name: str | None, **more: Any
 ) -> None:
-    """Change a gateway's security groups or name."""
+    """Change a gateway's security groups, name, or how it is reached from outside."""
     body = {"addSecurityGroups": list(add), "rmSecurityGroups": list(remove), "name": name}
-    changes = {key: value for key, value in body.items() if value}
+    changes = {key: value for key, value in body.items() if value} | _of_outside(more)
     if not changes:
-        raise click.UsageError("Nothing to change: give --addSecurityGroup, --rmSecurityGroup or --name")
+        raise click.UsageError("Nothing to change: give one of the options that float gateway modify -h shows")
     async with caller.client() as client:
         caller.print(await client.patch(f"/gateways/{part(gateway_id)}", changes))

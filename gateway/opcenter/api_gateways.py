@@ -28,6 +28,7 @@ def add(routes: Routes, center: Center) -> None:
     routes.add("DELETE", "/gateways/{id}", calls.destroy, 202)
     routes.add("POST", "/gateways/{id}/connect", calls.connect)
     routes.add("POST", "/gateways/{id}/disconnect", calls.disconnect)
+    routes.add("POST", "/gateways/{id}/reload", calls.reload, 202)
     routes.bare("GET", "/gateways/{id}/watch", calls.watch)
     routes.add("GET", "/securityGroups", calls.groups)
     routes.add("POST", "/securityGroups", calls.create_group, 201)
@@ -67,6 +68,10 @@ class _Calls:
         gateway = await self._center.gateways.disconnect(request.match_info["id"], job, fields.port("port"))
         await self._tell(job.id)
         return await self._doc(gateway, who)
+
+    async def reload(self, request: web.Request, who: Who) -> Any:
+        Fields(await body(request), "")
+        return await self._doc(await self._center.gateways.reload(request.match_info["id"], who), who)
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
         async with self._center.book.store.read() as connection:

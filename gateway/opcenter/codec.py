@@ -45,5 +45,5 @@ def gateway_to_json(gateway: Gateway) -> dict[str, Any]:
 
 def gateway_from_json(doc: Mapping[str, Any]) -> Gateway:
     """Build from `gateway_to_json`'s object."""
-    groups = tuple(doc["security_groups"])
-    return Gateway(**{**doc, "size": Size(**doc["size"]), "security_groups": groups})
+    lists = {key: tuple(doc.get(key, ())) for key in ("security_groups", "host_names", "trusted_proxies")}
+    return Gateway(**{**doc, **lists, "size": Size(**doc["size"])})

@@ -23,7 +23,7 @@ from .orders import check_targets
 from .ports import Exhausted, Pool
 from .processes import Processes, write_settings
 from .programs import Folders
-from .ranges import check_bind, check_free, check_public, parse_range
+from .ranges import OUTSIDE, check_bind, check_free, check_public, parse_range, read_outside
 from .security_groups import DEFAULT, pick
 from .store import Store
 from .users import Who
@@ -71,7 +71,7 @@ class Gateways:
 
     async def create(self, doc: object, who: Who) -> Gateway:
         """A new gateway from the body of `POST /gateways`; the keeper starts it. Raises Refusal."""
-        fields = Fields(doc, "name cpu mem portRange securityGroups publicIP bind publicAddress")
+        fields = Fields(doc, f"name cpu mem portRange securityGroups publicIP bind publicAddress {OUTSIDE}")
         ports = parse_range(fields.need("portRange"))
         bind = check_bind(fields.text("bind") or "127.0.0.1")
         url, own_port = self._address()
@@ -90,6 +90,7 @@ class Gateways:
             security_groups=fields.texts("securityGroups") or (DEFAULT.id,),
             token_hash=hash_token(token),
             created=self._clock(),
+            **read_outside(fields),
         )
         async with self._store.write() as connection:
             pick(gateway.security_groups, await all_groups(connection))
@@ -100,8 +101,9 @@ class Gateways:
         return gateway
 
     async def modify(self, text: str, doc: object, who: Who) -> Gateway:
-        """Change name and security groups. Raises Refusal."""
-        fields = Fields(doc, "name addSecurityGroups rmSecurityGroups")
+        """Change name, security groups and how it is reached from outside. Raises Refusal."""
+        fields = Fields(doc, f"name addSecurityGroups rmSecurityGroups {OUTSIDE}")
+        outside = read_outside(fields)
         add, remove = fields.texts("addSecurityGroups"), fields.texts("rmSecurityGroups")
         async with self._store.write() as connection:
             old = await _own(connection, text, who)
@@ -113,10 +115,19 @@ class Gateways:
             groups = tuple(dict.fromkeys(one for one in (*old.security_groups, *add) if one not in remove))
             if not groups:
                 raise Refusal(Code.CONFLICT, "A gateway needs a security group: add another one first")
-            new = replace(old, name=fields.text("name", longest=63) or old.name, security_groups=groups)
+            name = fields.text("name", longest=63) or old.name
+            new = replace(old, name=name, security_groups=groups, **outside)
             await rows.put_gateway(connection, new)
         self._tell(new.id)
         return new
+
+    async def reload(self, text: str, who: Who) -> Gateway:
+        """Let its process become the newest program. Raises Refusal."""
+        async with self._store.read() as connection:
+            gateway = await _own(connection, text, who)
+        if not await self._links.reload(gateway.id):
+            raise Refusal(Code.UNAVAILABLE, f"Gateway {gateway.id} is not connected now: try again when it is Ready")
+        return gateway
 
     async def destroy(self, text: str, who: Who) -> Gateway:
         """Mark it; the keeper ends it. Raises Refusal while jobs are connected."""

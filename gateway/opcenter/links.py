@@ -148,6 +148,17 @@ class Links:
         peer.activity = {key: one for key, one in peer.activity.items() if key[1] in ports}
         peer.news.set()
 
+    async def reload(self, gateway: GatewayId) -> bool:
+        """Tell it to become the newest program. False when it is not connected."""
+        socket = self.peer(gateway).socket
+        if socket is None:
+            return False
+        try:
+            await socket.send_json({"type": "reload"})
+        except ConnectionError:
+            return False
+        return True
+
     async def _known(self) -> set[GatewayId]:
         async with self._store.read() as connection:
             return {one.id for one in await rows.list_gateways(connection)}

@@ -235,6 +235,9 @@ class Gateway:
     created: int
     version: int = 0
     destroying: bool = False
+    host_names: tuple[str, ...] = ()  # besides `public_address`
+    trusted_proxies: tuple[str, ...] = ()  # CIDRs
+    public_scheme: str = "http"  # of the addresses that users are told
 
 
 def move(job: Job, status: JobStatus, now: int, *, step: Step | None = None, **changes: Any) -> Job:

@@ -7,11 +7,12 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable
+from typing import Any
 
 from gateway.config import PORT_MAX, PORT_MIN
 from gateway.errors import Code, Refusal
 
-from .fields import refuse
+from .fields import Fields, refuse
 from .model import Gateway
 from .ports import overlap
 
@@ -52,6 +53,51 @@ def check_public(text: str, bind: str) -> str:
         return str(ipaddress.ip_address(text))
     if not _HOST.fullmatch(text):
         refuse("publicAddress", f"{text!r} is neither an IP nor a host name")
+    return text
+
+
+OUTSIDE = "hostNames trustedProxies publicScheme"
+"""The fields that say how a gateway is reached when something stands before it."""
+
+
+def read_outside(fields: Fields) -> dict[str, Any]:
+    """What is said of `OUTSIDE`, as Gateway's fields. Raises Refusal."""
+    said: dict[str, Any] = {}
+    if fields.given("hostNames"):
+        said["host_names"] = check_names(fields.texts("hostNames", most=100))
+    if fields.given("trustedProxies"):
+        said["trusted_proxies"] = check_networks(fields.texts("trustedProxies", most=100))
+    if fields.given("publicScheme"):
+        said["public_scheme"] = check_scheme(fields.text("publicScheme"))
+    return said
+
+
+def check_names(given: Iterable[str]) -> tuple[str, ...]:
+    """Host names that a gateway answers to, in lower case. Raises Refusal."""
+    for name in given:
+        if not _HOST.fullmatch(name):
+            refuse("hostNames", f"{name[:80]!r} is not a host name such as float.example.org, without scheme and port")
+    return tuple(dict.fromkeys(name.lower() for name in given))
+
+
+def check_networks(given: Iterable[str]) -> tuple[str, ...]:
+    """Networks of trusted proxies. Raises Refusal."""
+    networks = []
+    for text in given:
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            refuse("trustedProxies", f"{text[:80]!r} is not an address or a network such as 10.0.0.5 or 10.0.0.0/24")
+        if network.prefixlen == 0:
+            refuse("trustedProxies", f"{text} is everybody: whoever can connect could then say to be somebody else")
+        networks.append(str(network))
+    return tuple(dict.fromkeys(networks))
+
+
+def check_scheme(text: str) -> str:
+    """Of the addresses that users are told. Raises Refusal."""
+    if text not in ("http", "https"):
+        refuse("publicScheme", f"{text!r} is neither http nor https")
     return text
 
 

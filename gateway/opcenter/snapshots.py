@@ -33,6 +33,8 @@ def build(
         now=now,
         rules=tuple(rules),
         listeners=tuple(sorted(listeners, key=lambda one: one.port)),
+        names=gateway.host_names,
+        trusted_proxies=gateway.trusted_proxies,
     )
 
 

@@ -93,7 +93,7 @@ def access_path(job: Job) -> str:
 
 def access_url(job: Job, lease: Lease, gateway: Gateway) -> str:
     """The URL to open; may hold the job's login token."""
-    return f"http://{place(gateway, lease.port)}{access_path(job)}"
+    return f"{gateway.public_scheme}://{place(gateway, lease.port)}{access_path(job)}"
 
 
 def history_doc(entry: HistoryEntry) -> dict[str, Any]:
@@ -127,6 +127,9 @@ def gateway_doc(
         "jobs": jobs,
         "cost": "0.00",
         "securityGroups": list(gateway.security_groups),
+        "hostNames": list(gateway.host_names),
+        "trustedProxies": list(gateway.trusted_proxies),
+        "publicScheme": gateway.public_scheme,
         "version": version,
         "trouble": list(trouble),
         "connectedJobs": connected,

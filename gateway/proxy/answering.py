@@ -14,8 +14,8 @@ from .heads import BadHead, StraightAnswer, read_answer
 from .weave import Weave
 
 if TYPE_CHECKING:
+    from .browser import BrowserConnection
     from .door import Door
-    from .listener import BrowserConnection
 
 _END = b"\r\n\r\n"
 _SMALL = 16 << 10  # bytes: a head and so much body are joined into one write

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_protocol import RequestHandler
 
+from gateway.errors import Outcome
+from gateway.types import Rule
 from widget.desk import Desk
 from widget.office import OFFICE
 from widget.server import build_app
@@ -32,15 +36,32 @@ class _Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
-        if not self._guard.allows(peer[0] if peer else "", self._port):
+        address = peer[0] if peer else ""
+        if not self._guard.trusts(address) and not self._guard.allows(address, self._port):
             self.force_close()
+
+
+def _believing(guard: Guard, port: int) -> Middleware:
+    """A trusted proxy's requests are taken for those of whom it names, if these may come here."""
+
+    @web.middleware
+    async def believe(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.remote is None or not guard.trusts(request.remote):
+            return await handler(request)
+        origin = guard.proxies.origin(request.remote, request.raw_headers)
+        if not guard.allows(origin.client, port):
+            return web.json_response({"message": Outcome.REFUSED.sentence}, status=Outcome.REFUSED.status)
+        return await handler(request.clone(scheme=origin.scheme, remote=origin.client))
+
+    return believe
 
 
 class ControlPort:
     """Serves on one address; another address closes the first."""
 
     def __init__(self, desk: Desk, home: Path) -> None:
-        self.guard = Guard()
+        self._guard = Guard()
+        self._names: frozenset[str] = frozenset()
         self.metrics = Metrics()
         self._desk, self._home = desk, home
         self.at: tuple[str, int] | None = None
@@ -49,6 +70,13 @@ class ControlPort:
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._sessions: list[dict[str, Any]] = []
+
+    def set(self, rules: Iterable[Rule], trusted: Iterable[str], names: Iterable[str]) -> None:
+        """Who may connect, whose word is taken for it, and our host names. Raises ValueError."""
+        self._guard.set(rules, trusted)
+        self._names = frozenset(names)
+        if self._runner is not None:
+            self._runner.app[OFFICE].names = self._names
 
     def inherit(self, estate: succession.Estate) -> None:
         """Go on where the program before us was: browsers stand in the socket's backlog meanwhile."""
@@ -73,7 +101,8 @@ class ControlPort:
             self._socket, self.at = await open_port(bind, port, 0), (bind, port)
         assert self._socket is not None
         loop = asyncio.get_running_loop()
-        app = build_app(self._desk, home=self._home)
+        app = build_app(self._desk, home=self._home, names=self._names)
+        app.middlewares.insert(0, _believing(self._guard, port))
         app[OFFICE].sessions.take_over(self._sessions)
         app.router.add_get("/metrics", self.metrics.answer)
         self._runner = runner = web.AppRunner(app, shutdown_timeout=1)
@@ -81,7 +110,7 @@ class ControlPort:
         manager = runner.server
         assert manager is not None
         self._server = await loop.create_server(
-            lambda: _Connection(manager, loop, self.guard, port), sock=self._socket.dup()
+            lambda: _Connection(manager, loop, self._guard, port), sock=self._socket.dup()
         )
 
     async def pause(self) -> None:

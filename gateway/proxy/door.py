@@ -42,9 +42,9 @@ class Door:
         self.documents = Documents(listener.job, self.control_port)
         self._prefix = cookies.prefix(listener.port, listener.job)
 
-    def visit(self, client: str, host: bytes) -> Visit:
-        """Who asks, for headers.py."""
-        return Visit(client, "http", host, self._prefix)
+    def visit(self, client: str, host: bytes, scheme: str = "http") -> Visit:
+        """Who asks, for headers.py. Another scheme than http only a trusted proxy can tell (forwarded.py)."""
+        return Visit(client, scheme, host, self._prefix)
 
     def serves(self, host: bytes) -> bool:
         """Whether this is a Host that we answer to."""

@@ -27,13 +27,13 @@ from gateway.types import GateState
 
 from . import headers, own, replay
 from .body import Body, BodyTimeout
+from .browser import BrowserConnection
 from .deliver import Delivery
 from .documents import may_inject_request
 from .door import Door
 from .gate import Refused
 from .handshake import is_websocket, offered, open_relay
 from .headers import RawHeaders, Visit
-from .listener import BrowserConnection
 from .replay import Attempt, Sent, Verdict
 from .reply import ClientGone, Reply
 from .sse import HEARTBEAT, EventStream
@@ -282,7 +282,7 @@ class Exchange:
     @property
     def visit(self) -> Visit:
         """Who asks."""
-        return self.door.visit(self.client.client, self.host)
+        return self.door.visit(self.client.client, self.host, self.client.scheme)
 
     @property
     def navigation(self) -> bool:
@@ -291,6 +291,8 @@ class Exchange:
 
     def _admit(self) -> Outcome | None:
         """What may not pass gets its answer here; aiohttp's parser has refused the rest already."""
+        if not self.client.allowed:
+            return Outcome.REFUSED
         if self.method in (b"CONNECT", b"TRACE"):
             return Outcome.NO_TUNNELS
         if sum(len(name) + len(value) + 4 for name, value in self.came) > self.door.config.limits.head:

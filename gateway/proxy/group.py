@@ -147,7 +147,7 @@ class Group:
         return True
 
     async def _open_control(self, snapshot: Snapshot) -> None:
-        self._control.guard.set(snapshot.rules)
+        self._control.set(snapshot.rules, snapshot.trusted_proxies, _names(snapshot))
         try:
             await self._control.serve(snapshot.bind, snapshot.control_port)
         except OSError as error:
@@ -237,12 +237,18 @@ class Group:
         )
 
 
+def _names(snapshot: Snapshot) -> list[str]:
+    """The host names that this gateway answers to, IPs and localhost apart."""
+    names = {snapshot.public_address, *snapshot.names, socket.gethostname(), socket.getfqdn()}
+    return sorted(name.lower() for name in names)
+
+
 def _config(snapshot: Snapshot) -> Message:
-    names = {snapshot.public_address.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
     return {
         "control_port": snapshot.control_port,
-        "names": sorted(names),
+        "names": _names(snapshot),
         "rules": [asdict(rule) for rule in snapshot.rules],
+        "trusted_proxies": list(snapshot.trusted_proxies),
     }
 
 

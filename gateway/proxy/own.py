@@ -86,7 +86,8 @@ async def show_page(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
     """A page for a person."""
     exchange.gate.counts["refused"] += 1
     name = host_name(exchange.host)
-    made = page(exchange.gate.listener, outcome, scheme="http", host=name, control_port=exchange.door.control_port)
+    scheme, control_port = exchange.client.scheme, exchange.door.control_port
+    made = page(exchange.gate.listener, outcome, scheme=scheme, host=name, control_port=control_port)
     return await write(exchange, made.status, made.headers, made.body)
 
 

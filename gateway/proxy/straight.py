@@ -27,8 +27,8 @@ from .reply import refusal
 from .upstream import Connection, Unreachable
 
 if TYPE_CHECKING:
+    from .browser import BrowserConnection
     from .door import Door
-    from .listener import BrowserConnection
 
 log = structlog.get_logger()
 

@@ -82,7 +82,7 @@ class Worker:
             case {"config": config}:
                 self._control_port = config["control_port"]
                 self._names = frozenset(config["names"])
-                self._guard.set(tuple(Rule(**one) for one in config["rules"]))
+                self._guard.set([Rule(**one) for one in config["rules"]], config["trusted_proxies"])
                 for port in self._ports.values():
                     port.listener.door = self._door(port.gate)
             case {"listener": doc}:

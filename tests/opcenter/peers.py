@@ -46,6 +46,7 @@ class GatewayPeer:
     def __init__(self, folder: Path, drains: bool = True) -> None:
         self.settings = json.loads((folder / "gateway.json").read_text())
         self.drains = drains
+        self.reloads = 0
         self.snapshots: list[Snapshot] = []
         self._news = asyncio.Condition()
         self._session: aiohttp.ClientSession | None = None
@@ -116,7 +117,11 @@ class GatewayPeer:
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:
-            snapshot = Snapshot.from_json(json.loads(message.data)["snapshot"])
+            said = json.loads(message.data)
+            if said["type"] == "reload":
+                self.reloads += 1
+                continue
+            snapshot = Snapshot.from_json(said["snapshot"])
             async with self._news:
                 self.snapshots.append(snapshot)
                 self._news.notify_all()

@@ -106,6 +106,7 @@ async def gateway(
     limits: Limits | None = None,
     policy: WebSocketPolicy = WebSocketPolicy.JUPYTER,
     rules: tuple[Rule, ...] = (Rule(1, 65535, "127.0.0.0/8"),),
+    trusted: tuple[str, ...] = (),
 ) -> AsyncIterator[Port]:
     """A port in front of `host:port`; without a host it is held."""
     config = Config(Path(), timeouts or Timeouts(), limits or Limits())
@@ -120,7 +121,7 @@ async def gateway(
         return await Exchange(request, door).run()
 
     guard = Guard()
-    guard.set(rules)
+    guard.set(rules, trusted)
     listener = Listener(door, handle, guard)
     await listener.open(sock)
     made.gate.follow(doc)

@@ -1,0 +1,238 @@
+"""A browser's connection to one port, and the way from its bytes to exchanges.
+
+aiohttp's own protocol serves the connection; this subclass adds what it lacks: a deadline for a whole request
+head however slowly it drips, whom a trusted proxy asks for, and the handing over to a relay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.errors import Outcome
+
+from .reply import refusal, refusal_without_request
+from .straight import Straight
+
+if TYPE_CHECKING:
+    from aiohttp.web_request import BaseRequest
+
+    from .listener import Listener
+
+log = structlog.get_logger()
+
+_ESTABLISHED = 1  # tcp_info.tcpi_state, include/net/tcp_states.h
+
+
+class BrowserConnection(RequestHandler):
+    """A browser's connection to one port."""
+
+    __slots__ = (
+        "_ahead",
+        "_head_size",
+        "_head_timer",
+        "_listener",
+        "_partial",
+        "_slow_timer",
+        "_straight",
+        "allowed",
+        "client",
+        "peer",
+        "scheme",
+        "trusted",
+    )
+
+    def __init__(self, listener: Listener, manager: web.Server, loop: asyncio.AbstractEventLoop) -> None:
+        limits, timeouts = listener.limits, listener.timeouts
+        super().__init__(
+            manager,
+            loop=loop,
+            keepalive_timeout=timeouts.keep_alive,
+            access_log=None,  # type: ignore[arg-type]  # aiohttp's hint forbids what its code handles
+            max_line_size=limits.target,
+            max_headers=limits.header_count,
+            max_field_size=limits.head,
+            auto_decompress=False,
+        )
+        self._listener = listener
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._slow_timer: asyncio.TimerHandle | None = None
+        self._straight = Straight(self, listener.door, loop)
+        self._ahead = b""  # came while a straight exchange was under way
+        self._partial = False  # aiohttp's parser has the beginning of a head
+        self._head_size = 0  # bytes of a head that is not whole yet
+        self.peer = ""  # IP of the other end
+        self.client, self.scheme = "", "http"  # whom it asks for: of the request, if the peer is a trusted proxy
+        self.trusted = False
+        self.allowed = True  # by the security groups, which judge each request of a trusted proxy
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = transport.get_extra_info("peername")
+        self.peer = self.client = peer[0] if peer else ""
+        self.trusted = self._listener.guard.trusts(self.peer)
+        super().connection_made(transport)
+        if not self._listener.admit(self):
+            self.force_close()
+            return
+        self._expect_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._head_came()
+        self._taken()
+        self._straight.client_gone()
+        self._listener.gone(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._straight.busy:
+            self._ahead += data
+            if self.transport is not None and len(self._ahead) > self._listener.limits.head:
+                self.transport.pause_reading()
+            return
+        listener = self._listener
+        listener.heard += 1
+        waiter = self._waiter  # aiohttp waits for a request, and has no part of one
+        idle = waiter is not None and not waiter.done() and not self._partial and not self._messages
+        if idle and not listener.retiring and not self.trusted and self._straight.accept(data, listener.door):
+            if self._head_timer is not None:
+                self._head_came()
+            return
+        self._to_aiohttp(data)
+
+    def _to_aiohttp(self, data: bytes) -> None:
+        before, waiter = self._request_count, self._waiter
+        idle = not before or (waiter is not None and not waiter.done())  # else these are bytes of a body
+        super().data_received(data)
+        self._partial = idle and self._request_count == before
+        self._head_size = self._head_size + len(data) if self._partial and not self._upgraded else 0
+        if self._head_size > self._listener.limits.head:
+            self.write(refusal(Outcome.HEADERS_TOO_LARGE))
+            self.force_close()
+        elif not self._partial:
+            self._head_came()
+        elif self._head_timer is None and not self._upgraded:
+            self._expect_head()
+
+    def believe(self, lines: Sequence[tuple[bytes, bytes]]) -> None:
+        """A trusted proxy's request: who asks, and may they? Else nothing changes."""
+        if self.trusted:
+            guard = self._listener.guard
+            origin = guard.proxies.origin(self.peer, lines)
+            self.client, self.scheme = origin.client, origin.scheme
+            self.allowed = guard.allows(self.client, self._listener.port)
+
+    # What the straight path needs
+
+    def write(self, data: bytes) -> None:
+        """To the browser, unless it has left."""
+        transport = self.transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
+
+    async def watch_peer(self) -> None:
+        """End the connection when the browser has: one that is not read from does not notice by itself."""
+        while (transport := self.transport) is not None:
+            sock = transport.get_extra_info("socket")
+            if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED:
+                transport.abort()
+                return
+            await asyncio.sleep(self._listener.timeouts.peer_look)
+
+    def take_other_path(self, data: bytes) -> None:
+        """The straight path cannot serve this request."""
+        if self.transport is not None:
+            self._to_aiohttp(data + self._take_ahead())
+
+    def straight_done(self, *, keep: bool) -> None:
+        """A straight exchange has ended."""
+        if not keep or self._close or self._force_close:
+            self.force_close()
+            return
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._ahead:
+            self._loop.call_soon(self.data_received, self._take_ahead())
+
+    def _take_ahead(self) -> bytes:
+        ahead, self._ahead = self._ahead, b""
+        if self.transport is not None and len(ahead) > self._listener.limits.head:
+            self.transport.resume_reading()
+        return ahead
+
+    def _process_keepalive(self) -> None:
+        if self._straight.busy:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._straight.flow(go=False)
+        self._slow_timer = self._loop.call_later(self._listener.timeouts.write_idle, self.force_close)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._taken()
+        self._straight.flow(go=True)
+
+    def _taken(self) -> None:
+        if self._slow_timer is not None:
+            self._slow_timer.cancel()
+            self._slow_timer = None
+
+    def _expect_head(self) -> None:
+        self._head_timer = self._loop.call_later(self._listener.timeouts.head, self._head_is_late)
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._current_request is None:
+            self.force_close()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What aiohttp's parser refused. It was no request: whatever follows on this connection is not read."""
+        outcome = self._outcome_of(exc)
+        log.info("not HTTP", client=self.client, port=self._listener.port, why=type(exc).__name__)
+        return refusal_without_request(request, outcome)
+
+    def _outcome_of(self, exc: BaseException | None) -> Outcome:
+        """aiohttp has one exception for all lines; its limit tells which line it was."""
+        if isinstance(exc, LineTooLong):
+            of_target = str(self._listener.limits.target) in map(str, exc.args[1:])
+            return Outcome.TARGET_TOO_LONG if of_target else Outcome.HEADERS_TOO_LARGE
+        too_many = exc is not None and "Too many" in str(exc)
+        return Outcome.HEADERS_TOO_LARGE if too_many else Outcome.BAD_REQUEST
+
+    def hand_over(self) -> tuple[asyncio.Transport, bytes]:
+        """The transport and what came behind the handshake. aiohttp has done with this connection."""
+        transport = cast(asyncio.Transport, self.transport)
+        rest, self._message_tail = self._message_tail, b""
+        if self._keepalive_handle is not None:
+            self._keepalive_handle.cancel()
+            self._keepalive_handle = None
+        self._head_came()
+        self.transport = None
+        self._parser = None
+        if self._manager is not None:
+            self._manager.connection_lost(self, None)
+            self._manager = None
+        return transport, rest
+
+    def left(self) -> None:
+        """The relay that had the connection has ended."""
+        self._listener.gone(self)
