@@ -102,7 +102,7 @@ async def _engine() -> list[Finding]:
     kind = "real" if can.real else "simulated"
     lines = [Finding("ok" if can.real else "note", "Migration", f"{kind}: {can.summary}")]
     lines += [Finding("ok", "", one) for one in can.found]
-    return lines + [Finding("note", "", f"no {one.what}", one.how) for one in can.missing]
+    return lines + [Finding("note", "", f"missing: {one.what}", one.how) for one in can.missing]
 
 
 async def _capabilities() -> Capabilities:
