@@ -46,7 +46,7 @@ export class Acts {
     }
     put(this.sure.lastChild, t(this.sent ? "widget.busy" : "widget.migrate.sure"));
     const lacks = (coming ? ["resume", "cancel"] : ["migrate", "suspend", "cancel"]).some((one) => !can.includes(one));
-    put(this.why, wait && wait !== "busy" ? t(`widget.why.${wait}`) : !lacks || busy ? "" : isMoving(state) ? t("widget.why.moving") : t("widget.why.state", { status: t(`status.${state.status}`) }));
+    put(this.why, wait && wait !== "busy" && !isOver(state) ? t(`widget.why.${wait}`) : !lacks || busy || isOver(state) ? "" : isMoving(state) ? t("widget.why.moving") : t("widget.why.state", { status: t(`status.${state.status}`) }));
     put(this.trouble, trouble);
     this.why.hidden = !this.why.textContent;
     this.trouble.hidden = !trouble;

@@ -3,7 +3,7 @@
 /**
  * @param {string} tag
  * @param {Record<string, any>} [props] attributes; `on` is a map of listeners, `class` a string, false and null leave out
- * @param {...(Node|string|null|false|undefined)} children
+ * @param {...(Node|string|number|null|false|undefined)} children
  * @returns {any}
  */
 export function h(tag, props = {}, ...children) {
@@ -13,7 +13,7 @@ export function h(tag, props = {}, ...children) {
     else if (value === true) el.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) el.setAttribute(name, String(value));
   }
-  for (const child of children) if (child || child === 0) el.append(child);
+  for (const child of children) if (child || child === 0) el.append(/** @type {Node|string} */ (child));
   return el;
 }
 

@@ -22,7 +22,8 @@ export class Place extends EventTarget {
   /** @type {[number, number, boolean]} */
   #size = [150, 26, false];
   #settling = 0;
-  #seen = false;
+  /** Whether the page around has said how large it is and whose. */
+  seen = false;
   /** Whether the page around is the gateway's own. */
   ours = false;
 
@@ -33,7 +34,7 @@ export class Place extends EventTarget {
       this.#port?.close();
       this.#port = ports[0];
       this.#port.onmessage = (event) => this.#hear(event.data);
-      this.#seen = false;
+      this.seen = false;
       this.#settling = 20;
     });
     setInterval(() => this.#settle(), 3000);
@@ -106,7 +107,7 @@ export class Place extends EventTarget {
   #resize([width, height]) {
     if (!(width > 0 && height > 0)) return;
     this.#view = [width, height];
-    this.#seen = true;
+    this.seen = true;
     this.#load();
     this.#settling = Math.max(this.#settling, 2);
     this.#show();
@@ -137,7 +138,7 @@ export class Place extends EventTarget {
   }
 
   #show() {
-    if (!this.#seen) return;
+    if (!this.seen) return;
     const [width, height, open] = this.#size;
     this.tell({ box: [width, height, ...this.#spot, open] });
     this.dispatchEvent(new Event("moved"));

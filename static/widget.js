@@ -204,7 +204,7 @@ class JobControl extends HTMLElement {
     const moved = this.moved && { took: this.moved.took, ago: (now - this.moved.at) / 1000 };
     if (this.asked && now - this.asked.at > PATIENT) this.settled();
     const shown = view(this.state, this.seconds(), silent, moved, this.open || this.wanted === "migrate");
-    if (shown.alert && !this.open && !this.place.ours && this.closedFor !== this.state.since) this.open = this.auto = true;
+    if (shown.alert && !this.open && this.place.seen && !this.place.ours && this.closedFor !== this.state.since) this.open = this.auto = true;
     const news = shown.moving || shown.moved !== null || this.place.ours;
     this.root.hidden = this.hiding && !news;
     this.root.classList.toggle("mini", this.mini && !this.open && !news);

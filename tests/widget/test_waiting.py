@@ -29,6 +29,10 @@ async def test_the_waiting_page_tells_the_step_and_opens_the_job(browser: Browse
         await expect(page.locator("[data-elapsed]")).to_contain_text("usually 23 s")
         await expect(widget(page).locator(".label")).to_have_text("Floating")
         await expect(widget(page).locator(".card")).to_be_hidden()
+        await page.reload()
+        here.set(JobStatus.FLOATING, 9, Step.RESTORING)
+        await expect(widget(page).locator(".label")).to_have_text("Floating")
+        await expect(widget(page).locator(".card")).to_be_hidden()  # the page tells it all
         here.set(JobStatus.EXECUTING)
         await expect(page.locator("#cell")).to_be_visible(timeout=8000)
 
