@@ -9,6 +9,9 @@ from shutil import which
 
 import pytest
 
+# No test speaks TLS to the world, and each process that imports aiohttp reads every certificate authority: 0.1 s each.
+os.environ.setdefault("SSL_CERT_FILE", os.devnull)
+
 
 @cache
 def _no_browser() -> str:

@@ -45,7 +45,7 @@ class Shell:
         command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m gateway "$@"\n')
         command.chmod(0o755)
         path = f"{command.parent}:{os.environ['PATH']}"
-        kept = {key: value for key, value in os.environ.items() if key.startswith(("LANG", "LC_"))}
+        kept = {key: value for key, value in os.environ.items() if key.startswith(("LANG", "LC_", "SSL_CERT_"))}
         self.environ = {
             **kept,
             "HOME": str(home),
