@@ -128,6 +128,7 @@ class Listener:
     typical_seconds: float | None = None  # how long this job's moves took, median; None before the first
     websocket: WebSocketPolicy = WebSocketPolicy.JUPYTER
     access_path: str = "/"  # what a browser opens; may hold a login token: never logged
+    replay: str = ""  # key of the snapshot's table that says which requests may be sent twice
     actions: tuple[str, ...] = ()  # of migrate, suspend, resume, cancel: what the status allows now
 
     @property
@@ -153,6 +154,7 @@ class Snapshot:
     listeners: tuple[Listener, ...] = ()
     names: tuple[str, ...] = ()  # host names, besides `public_address`, that this gateway answers to
     trusted_proxies: tuple[str, ...] = ()  # CIDRs: whose X-Forwarded-For and X-Forwarded-Proto are believed
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by key: replay.Table as JSON
 
     def listener(self, job: JobId) -> Listener | None:
         """The job's listener with the lowest port, or None."""

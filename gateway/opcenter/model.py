@@ -116,6 +116,7 @@ class Order:
     security_groups: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)  # path below the job's folder → text
     input_args: str = ""
+    replay: Mapping[str, Any] | None = None  # replay.Table as JSON; None: what is known of all applications
 
     @property
     def ports(self) -> Mapping[int, int]:

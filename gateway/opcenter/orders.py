@@ -63,6 +63,7 @@ def read(doc: object, who: Who, templates: Mapping[str, Template], suffix: str) 
         security_groups=fields.texts("securityGroups"),
         files=template.files if template else {},
         input_args=_input_args(doc),
+        replay=template.replay.to_json() if template and template.replay else None,
     )
     size = Size(template.cpu, template.mem) if template else _DEFAULT_SIZE
     size = Size(fields.whole("cpu", size.cpu, most=4096), fields.whole("mem", size.mem, most=1 << 16))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
+from gateway.replay import key_of
 from gateway.types import JobId, Listener, Rule, Snapshot
 
 from .model import ENDED, Gateway, Job, Lease
@@ -35,7 +37,14 @@ def build(
         listeners=tuple(sorted(listeners, key=lambda one: one.port)),
         names=gateway.host_names,
         trusted_proxies=gateway.trusted_proxies,
+        tables=_tables(jobs[one.job] for one in listeners),
     )
+
+
+def _tables(jobs: Iterable[Job]) -> dict[str, Mapping[str, Any]]:
+    """Each table once, however many jobs have it."""
+    found = [job.order.replay for job in jobs]
+    return {key_of(table): table for table in found if table is not None}
 
 
 def same(one: Snapshot, other: Snapshot) -> bool:
@@ -63,5 +72,6 @@ def _listener(lease: Lease, job: Job) -> Listener:
         typical_seconds=job.typical_move,
         websocket=job.order.websocket,
         access_path=access_path(job),
+        replay="" if job.order.replay is None else key_of(job.order.replay),
         actions=job.actions,
     )

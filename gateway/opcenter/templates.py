@@ -1,7 +1,8 @@
 """Job templates: the documents in `templates/`, and what they say about a job.
 
 Each file begins in the shape that the original prints and goes on with our own keys: `program` (command, env,
-files, accessPath, websocket) and `requires` (what must be installed, and how to get it). In them `{python}` is the
+files, accessPath, websocket), `requires` (what must be installed, and how to get it) and `replay` (which requests
+may be sent twice, docs/replay.md). In them `{python}` is the
 Python that runs us, `{token}` the job's own secret, `{job}`, `{work}` and `{home}` its folders; `{address}` is left
 for the engine.
 """
@@ -19,6 +20,8 @@ from typing import Any
 import yaml
 
 from gateway.errors import Code, Refusal
+from gateway.replay import Table
+from gateway.replay import read as read_table
 from gateway.types import WebSocketPolicy
 
 
@@ -50,6 +53,7 @@ class Template:
     access_path: str
     websocket: WebSocketPolicy
     requires: Requirement
+    replay: Table | None = None
 
     def missing(self) -> str | None:
         """Which program of its is not installed, and how to get it; None when it can start."""
@@ -89,6 +93,7 @@ def parse(text: str) -> Template:
     doc = yaml.load(text, Loader=yaml.BaseLoader)  # BaseLoader makes nothing but strings
     params, program, needs = doc["jobParams"][0], doc["program"], doc.get("requires", {})
     params["withRoot"] = params["withRoot"] == "true"
+    replay = doc.get("replay")
     return Template(
         name=doc["name"],
         text=text,
@@ -106,6 +111,7 @@ def parse(text: str) -> Template:
         requires=Requirement(
             needs.get("program", ""), needs.get("module", ""), needs.get("how", ""), tuple(needs.get("where", ()))
         ),
+        replay=None if replay is None else read_table(replay, doc["name"]),
     )
 
 

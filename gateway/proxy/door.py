@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.config import Config
+from gateway.replay import Table
 
 from . import cookies, headers
 from .accesslog import AccessLog
@@ -12,7 +13,7 @@ from .documents import Documents
 from .gate import Gate
 from .headers import Visit
 from .heads import Lines
-from .replay import COMMON, Table
+from .replay import COMMON
 
 _REMEMBERED = 64  # Host headers: a browser uses one, an attacker any number
 

@@ -235,7 +235,7 @@ class Exchange:
     @property
     def replayable(self) -> bool:
         """It may be cut at once and sent again: it only reads, or waits for news, or has not been sent whole."""
-        at_rest = replay.only_reads(self.method, self.target) or not self.body.complete
+        at_rest = replay.only_reads(self.method, self.target, self.door.table) or not self.body.complete
         return self.stream is not None or (at_rest and self._verdict is Verdict.RESEND)
 
     @property

@@ -122,7 +122,7 @@ class Group:
             self._crew.retire()
             return  # a new gateway that has not heard of the OpCenter yet
         for worker in self._crew.everyone:
-            worker.channel.send({"config": _config(snapshot)})
+            _prepare(worker, snapshot)
         wanted = {one.port: one for one in snapshot.listeners}
         for port in self._herald.sockets.keys() - wanted.keys():
             self._herald.forget(port)
@@ -193,7 +193,7 @@ class Group:
             self._link.report(asdict(whole))
 
     def _replaced(self, dead: Worker, successor: Worker) -> None:
-        successor.channel.send({"config": _config(self._snapshot)})
+        _prepare(successor, self._snapshot)
         self._herald.hand_all(successor, list(dead.told))
         successor.channel.send({"commit": self._snapshot.version})
 
@@ -241,6 +241,13 @@ def _names(snapshot: Snapshot) -> list[str]:
     """The host names that this gateway answers to, IPs and localhost apart."""
     names = {snapshot.public_address, *snapshot.names, socket.gethostname(), socket.getfqdn()}
     return sorted(name.lower() for name in names)
+
+
+def _prepare(worker: Worker, snapshot: Snapshot) -> None:
+    """What a worker has to know before its listeners."""
+    for key, table in snapshot.tables.items():
+        worker.channel.send({"table": [key, table]})
+    worker.channel.send({"config": _config(snapshot)})
 
 
 def _config(snapshot: Snapshot) -> Message:

@@ -2,7 +2,8 @@
 
 Pure. Any request, while no byte of it reached the job; later only what does no harm twice, with a body that is still
 whole; never after a byte of the answer. What does no harm is HTTP's idea (RFC 9110 §9.2.2) unless the application's
-table knows better: a JupyterLab upload appends by PUT, most of RStudio's POSTs only read.
+table knows better: a JupyterLab upload appends by PUT, most of RStudio's POSTs only read. A job's table is its
+template's (`gateway/replay.py`); the one for jobs without a template is here.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 import enum
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
+
+from gateway.replay import Rule, Table, Twice
 
 _IDEMPOTENT = frozenset([b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"])
 
@@ -61,55 +62,6 @@ class Attempt:
     answered: bool  # a byte of the answer came
 
 
-class Twice(enum.StrEnum):
-    """What a second time does."""
-
-    HARMLESS = "harmless"
-    HARMFUL = "harmful"
-    JUPYTER_CHUNK = "jupyter-chunk"  # the body says which, see `jupyter_chunk`
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """For a method and a path in which `*` stands for anything. The first rule that fits decides."""
-
-    method: str
-    path: str
-    twice: Twice
-    answer: str = ""  # JSON to answer with in the job's place, if the whole request had been sent
-
-    def fits(self, method: str, path: str) -> bool:
-        """Whether this rule is about the request; `path` decoded and without its query."""
-        return self.method == method and fnmatchcase(path, self.path)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """What is known of one application.
-
-    `acts_when_whole`: it does nothing before it has the whole request, so one that was cut may be sent again.
-    """
-
-    name: str
-    rules: tuple[Rule, ...] = ()
-    acts_when_whole: bool = False
-
-    def rule(self, method: bytes, target: bytes) -> Rule | None:
-        """The first rule that fits; None if the table does not know this request."""
-        path = unquote(target.partition(b"?")[0].decode("latin-1"))
-        return next((rule for rule in self.rules if rule.fits(method.decode("latin-1"), path)), None)
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object; `from_json` gives the same table back."""
-        return asdict(self)
-
-    @staticmethod
-    def from_json(doc: Mapping[str, Any]) -> Table:
-        """Build from `to_json`'s object. Raises KeyError, TypeError or ValueError on anything else."""
-        rules = tuple(Rule(**{**rule, "twice": Twice(rule["twice"])}) for rule in doc["rules"])
-        return Table(**{**doc, "rules": rules})
-
-
 def judge(attempt: Attempt, table: Table) -> Verdict | Answer:
     """What to do with a request whose connection was lost."""
     if attempt.answered:
@@ -136,9 +88,12 @@ def idempotent(method: bytes) -> bool:
     return method in _IDEMPOTENT
 
 
-def only_reads(method: bytes, target: bytes) -> bool:
-    """Nothing is done twice if it is cut while the job works on it: RFC 9110 §9.2.1, and RStudio's long poll."""
-    return method in (b"GET", b"HEAD", b"OPTIONS") or target.partition(b"?")[0].endswith(b"/events/get_events")
+def only_reads(method: bytes, target: bytes, table: Table) -> bool:
+    """Nothing is done twice if it is cut while the job works on it: RFC 9110 §9.2.1, and the table's long polls."""
+    if method in (b"GET", b"HEAD", b"OPTIONS"):
+        return True
+    rule = table.rule(method, target)
+    return rule is not None and rule.twice is Twice.POLL
 
 
 def _is_harmless(attempt: Attempt, rule: Rule | None) -> bool:
@@ -147,7 +102,7 @@ def _is_harmless(attempt: Attempt, rule: Rule | None) -> bool:
         return keyed or idempotent(attempt.method)
     if rule.twice is Twice.JUPYTER_CHUNK:
         return jupyter_chunk(attempt.body_start) in (Chunk.NONE, Chunk.FIRST)
-    return rule.twice is Twice.HARMLESS
+    return rule.twice in (Twice.HARMLESS, Twice.POLL)
 
 
 class Chunk(enum.Enum):
@@ -206,22 +161,6 @@ GENERIC = Table("generic")
 
 _CHUNKS = Rule("PUT", "*/api/contents/*", Twice.JUPYTER_CHUNK)  # under any base URL
 
-# jupyter_server's handlers; tornado calls them when the body is complete.
-JUPYTER = Table(
-    "jupyter",
-    (
-        _CHUNKS,
-        Rule("POST", "/api/contents/*/checkpoints", Twice.HARMLESS),
-        Rule("POST", "/api/sessions", Twice.HARMLESS),  # gives the session that this path has
-        Rule("PATCH", "/api/sessions/*", Twice.HARMLESS),
-        Rule("POST", "/api/kernels/*/interrupt", Twice.HARMLESS),
-        Rule("POST", "/api/contents*", Twice.HARMFUL),  # one more untitled file, or copy
-        Rule("PATCH", "/api/contents*", Twice.HARMFUL),  # the second rename finds nothing
-        *_rules("POST", Twice.HARMFUL, "/api/", "kernels kernels/*/restart terminals events"),
-    ),
-    acts_when_whole=True,
-)
-
 # What has its effect by being the last of its kind, or has none. The rest of /rpc/ is harmful: it runs code, types
 # into a terminal, answers a dialog, makes, moves or commits something.
 _RSTUDIO_HARMLESS = """
@@ -233,23 +172,15 @@ _RSTUDIO_HARMLESS = """
     save_document save_document_diff modify_document_properties close_document
     process_set_size process_set_caption process_set_title process_notify_visible
 """
+# The template `rstudio` has the same and more; a test compares them.
 _RSTUDIO_CALLS = (
     # The real answer: what the code does comes by events, and a restored session still runs it.
     Rule("POST", "/rpc/console_input", Twice.HARMFUL, '{"result":null,"ep":"true"}'),
     *_rules("POST", Twice.HARMLESS, "/rpc/", _RSTUDIO_HARMLESS),
     Rule("POST", "/rpc/*", Twice.HARMFUL),
     *_rules("POST", Twice.HARMLESS, "/log/", "log log_exception"),
-    Rule("POST", "/events/get_events", Twice.HARMLESS),  # events are kept until the next poll names them
-)
-
-# Method names of RStudio's session. It passes a request on to the session when the body is complete.
-RSTUDIO = Table(
-    "rstudio",
-    (*_RSTUDIO_CALLS, Rule("POST", "/upload", Twice.HARMLESS)),  # a temporary file; complete_upload commits it
-    acts_when_whole=True,
+    Rule("POST", "/events/get_events", Twice.POLL),  # events are kept until the next poll names them
 )
 
 # For a job of which nobody says what it runs: what cannot be mistaken for another application's.
 COMMON = Table("common", (_CHUNKS, *_RSTUDIO_CALLS))
-
-TABLES: Mapping[str, Table] = {table.name: table for table in (GENERIC, JUPYTER, RSTUDIO, COMMON)}

@@ -16,12 +16,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvloop
 from aiohttp import web
 
 from gateway.config import Config
+from gateway.replay import Table
 from gateway.types import Activity, GateReport, Rule, listener_from_json
 from gateway.types import Listener as ListenerDoc
 
@@ -33,6 +35,7 @@ from .gate import Gate
 from .guard import Guard
 from .listener import Listener
 from .logs import set_up_logs
+from .replay import COMMON
 
 log = structlog.get_logger()
 
@@ -59,6 +62,7 @@ class Worker:
         self._ports: dict[int, _Port] = {}
         self._control_port = 0
         self._names: frozenset[str] = frozenset()
+        self._tables: dict[str, Table] = {}
         self._access = AccessLog()
         self._retiring: asyncio.Task[None] | None = None
 
@@ -85,6 +89,8 @@ class Worker:
                 self._guard.set([Rule(**one) for one in config["rules"]], config["trusted_proxies"])
                 for port in self._ports.values():
                     port.listener.door = self._door(port.gate)
+            case {"table": [key, doc]}:
+                self._learn(key, doc)
             case {"listener": doc}:
                 await self._listen(listener_from_json(doc), fds)
             case {"close": port}:
@@ -93,6 +99,13 @@ class Worker:
                 self._retire(seconds)
             case {"commit": version}:
                 self._channel.send({"ack": version})
+
+    def _learn(self, key: str, doc: dict[str, Any]) -> None:
+        """A job's table. Without it requests are judged by what is known of all applications."""
+        try:
+            self._tables[key] = Table.from_json(doc)
+        except (KeyError, TypeError, ValueError) as error:
+            log.error("a table that cannot be read", key=key, why=str(error))
 
     async def _listen(self, doc: ListenerDoc, fds: list[int]) -> None:
         port = self._ports.get(doc.port)
@@ -138,7 +151,8 @@ class Worker:
         self._channel.close()
 
     def _door(self, gate: Gate) -> Door:
-        return Door(gate, self._config, self._control_port, self._names, self._access)
+        table = self._tables.get(gate.listener.replay, COMMON)
+        return Door(gate, self._config, self._control_port, self._names, self._access, table)
 
     async def _handle(self, number: int, request: web.BaseRequest) -> web.StreamResponse:
         started = time.monotonic()

@@ -42,7 +42,7 @@ ADA = Who("ada", "user", 7)
 def test_rstudio_is_shown_as_the_original_shows_it() -> None:
     template = load()["rstudio"]
     assert template.text.startswith(ORIGINAL)
-    assert list(template.doc) == ["name", "tag", "type", "lastUpdated", "jobParams", "program", "requires"]
+    assert list(template.doc) == ["name", "tag", "type", "lastUpdated", "jobParams", "program", "requires", "replay"]
     assert template.doc["lastUpdated"] == "2023-06-30T13:50:51Z"
     params = template.doc["jobParams"][0]
     assert (params["cpu"], params["withRoot"], params["publish"]) == ("2", True, ["8787:8787"])

@@ -9,26 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.opcenter import templates
 from gateway.proxy.replay import (
     COMMON,
     GENERIC,
-    JUPYTER,
-    RSTUDIO,
-    TABLES,
     Answer,
     Attempt,
     Chunk,
-    Rule,
     Sent,
-    Table,
-    Twice,
     Verdict,
     idempotent,
     judge,
     jupyter_chunk,
+    only_reads,
     worth_keeping,
 )
+from gateway.replay import Rule, Table, Twice
 
+JUPYTER, RSTUDIO = (table for one in templates.load().values() if (table := one.replay) is not None)
+TABLES = {table.name: table for table in (GENERIC, JUPYTER, RSTUDIO, COMMON)}
 RESEND, ERROR = Verdict.RESEND, Verdict.HONEST_ERROR
 NO_EFFECT = b"GET HEAD OPTIONS TRACE".split()
 METHODS = [*NO_EFFECT, *b"PUT DELETE POST PATCH CONNECT get".split()]
@@ -291,3 +290,18 @@ def test_without_a_table_by_what_is_known_of_all() -> None:
     assert judge(attempt(b"PUT", b"/api/contents/a", body=b'{"chunk":2}'), GENERIC) is RESEND
     assert judge(attempt(b"POST", b"/events/get_events"), COMMON) is RESEND
     assert judge(attempt(b"POST", b"/rpc/execute_code"), COMMON) is ERROR
+
+
+def test_what_is_known_of_all_jobs_says_the_same_as_the_templates() -> None:
+    """Two homes, since a gateway serves jobs without a template too: they may not differ."""
+    of_templates = {(rule.method, rule.path): rule for table in (JUPYTER, RSTUDIO) for rule in table.rules}
+    assert COMMON.rules
+    for rule in COMMON.rules:
+        assert of_templates[rule.method, rule.path] == rule
+
+
+def test_a_long_poll_is_what_the_table_says() -> None:
+    for table in (RSTUDIO, COMMON):
+        assert only_reads(b"POST", b"/events/get_events?x=1", table)
+        assert not only_reads(b"POST", b"/rpc/ping", table) and not only_reads(b"PUT", b"/events/get_events", table)
+    assert only_reads(b"GET", b"/anything", GENERIC) and not only_reads(b"POST", b"/events/get_events", GENERIC)
