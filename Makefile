@@ -14,7 +14,7 @@ run:
 	@. .ci/env.sh; environment run jupyter,criu; capsules || true; exec .venv/bin/float up $(ARGS)
 
 test:
-	@. .ci/env.sh; environment test jupyter,criu,postgresql,test,check; capsules || lacking criu; browser || lacking chromium; firefox || lacking firefox; scripts || lacking npm; database || lacking postgresql; \
+	@. .ci/env.sh; environment test jupyter,criu,postgresql,test,check; capsules || lacking criu; browser || lacking chromium; firefox || lacking firefox; scripts || lacking npm; shiny || lacking shiny; database || lacking postgresql; \
 	run_tests $(ARGS)
 
 check:

@@ -107,6 +107,12 @@ scripts() {
         { say 'npm could not get axe-core and TypeScript (.venv/npm.log): what needs them will be skipped.'; return 1; }
 }
 
+# A Shiny app, for the widget's tests.
+shiny() {
+    command -v Rscript >/dev/null 2>&1 && Rscript -e 'library(shiny)' >/dev/null 2>&1 && return
+    apt_install r-cran-shiny || { say 'There is no Shiny: its test will be skipped.'; return 1; }
+}
+
 # The programs of a PostgreSQL server, for the tests of the store; Debian's package also starts one, which nobody uses.
 database() {
     command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && return

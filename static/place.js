@@ -186,7 +186,7 @@ export class Place extends EventTarget {
 /** The page's colours: JupyterLab says it, RStudio has a class, of others the background tells. */
 function themeOf([lab, classes, background]) {
   if (lab === "true" || lab === "false") return lab === "true" ? "light" : "dark";
-  if (/rstudio-themes-dark/.test(classes)) return "dark";
+  if (/rstudio-themes/.test(classes)) return /themes-dark/.test(classes) ? "dark" : "light";
   const [r, g, b, alpha = 1] = (String(background).match(/[\d.]+/g) || []).map(Number);
   if (b === undefined || alpha === 0) return "";
   return 0.3 * r + 0.6 * g + 0.1 * b < 110 ? "dark" : "light";

@@ -107,6 +107,7 @@ async def gateway(
     policy: WebSocketPolicy = WebSocketPolicy.JUPYTER,
     rules: tuple[Rule, ...] = (Rule(1, 65535, "127.0.0.0/8"),),
     trusted: tuple[str, ...] = (),
+    control_port: int = CONTROL_PORT,
 ) -> AsyncIterator[Port]:
     """A port in front of `host:port`; without a host it is held."""
     config = Config(Path(), timeouts or Timeouts(), limits or Limits())
@@ -115,7 +116,7 @@ async def gateway(
     doc = _doc(number, host, port, policy)
     made = Port(None, number)  # type: ignore[arg-type]
     made.gate = Gate(doc, config.timeouts, config.limits, made)
-    door = Door(made.gate, config, CONTROL_PORT, frozenset(), AccessLog())
+    door = Door(made.gate, config, control_port, frozenset(), AccessLog())
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         return await Exchange(request, door).run()
