@@ -34,7 +34,7 @@ async def test_one_opcenter_per_home(world: World) -> None:
         await other.open()
     assert info.value.sentence == (
         f"An OpCenter (process {os.getpid()}) uses {world.home} already: "
-        "end it with float opcenter stop, or use another --home"
+        "end it with float opcenter stop (or Ctrl-C where float up runs), or use another --home"
     )
     await world.api.get("/status")
     await world.restart()  # the lock goes with the OpCenter that has it
