@@ -88,7 +88,12 @@ def gateway() -> None:
 @click.option("-c", "--cpu", type=click.IntRange(min=1), help="vCPUs, 2 without.")
 @click.option("-m", "--mem", type=click.IntRange(min=1), help="GB of memory, 4 without.")
 @click.option("-n", "--name", help="A name for people.")
-@click.option("--noPublicIP", "no_public_ip", is_flag=True, help="It has no public IP: none is shown. --bind says where it listens.")
+@click.option(
+    "--noPublicIP",
+    "no_public_ip",
+    is_flag=True,
+    help="It has no public IP: none is shown. --bind says where it listens.",
+)
 @click.option("--bind", metavar="IP", help="Listen on this address of the machine; 127.0.0.1 without.")
 @click.option("--publicAddress", "public_address", metavar="NAME", help="What users are told instead of the IP.")
 @_outside

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
-
 _STEP = 4
 
 
@@ -81,6 +79,8 @@ def _is_plain(text: str) -> bool:
     """May this string stand without quotes?"""
     if not text or text != text.strip() or not text.isprintable():
         return False
+    import yaml  # only what is printed as YAML pays for it
+
     try:
         return bool(yaml.safe_load(text) == text)
     except (yaml.YAMLError, ValueError):  # ValueError: looks like a date, but is none

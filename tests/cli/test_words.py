@@ -110,6 +110,15 @@ def test_the_session_is_readable_by_its_owner_only(tmp_path: Path, monkeypatch: 
     assert load_session() is None
 
 
+@pytest.mark.parametrize("name", ["alice", "true", "1e5", "2026-01-01", "a: b", "ü@x", "007", "null", "[x]"])
+def test_a_session_is_read_as_it_was_written(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it needs quotes in YAML or not."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    saved = Session("http://[::1]:9180", name, "Bearer IkFf-9.aQ_x")
+    save_session(saved)
+    assert load_session() == saved
+
+
 def test_a_bare_v_means_on() -> None:
     assert spell_out(["-v", "squeue"]) == ["--verbose=on", "squeue"]
     assert spell_out(["-v", "off", "squeue"]) == ["-v", "off", "squeue"]
@@ -119,7 +128,9 @@ def test_a_bare_v_means_on() -> None:
 def commands(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     if not isinstance(command, Group):
         return [path]
-    return [path, *(one for name, sub in command.commands.items() for one in commands(sub, (*path, name)))]
+    context = click.Context(command)
+    subs = [(name, command.get_command(context, name)) for name in command.list_commands(context)]
+    return [path, *(one for name, sub in subs if sub is not None for one in commands(sub, (*path, name)))]
 
 
 @pytest.mark.parametrize("path", commands(root), ids=" ".join)
