@@ -31,7 +31,10 @@ def add(routes: Routes, center: Center) -> None:
     routes.add("POST", "/jobs/{id}/resume", calls.resume, 202)
     routes.add("GET", "/jobs/{id}/history", calls.history)
     routes.add("GET", "/templates", calls.templates)
+    routes.add("POST", "/templates", calls.create_template, 201)
     routes.add("GET", "/templates/{name}", calls.template)
+    routes.add("PATCH", "/templates/{name}", calls.update_template)
+    routes.add("DELETE", "/templates/{name}", calls.delete_template)
     routes.add("GET", "/templates/{name}/text", calls.template_text)
 
 
@@ -85,6 +88,15 @@ class _Calls:
 
     async def template(self, request: web.Request, _who: Who) -> Any:
         return choose(request.match_info["name"], self._center.templates).to_json()
+
+    async def create_template(self, request: web.Request, who: Who) -> Any:
+        return self._center.templates.create(await body(request), who).to_json()
+
+    async def update_template(self, request: web.Request, who: Who) -> Any:
+        return self._center.templates.update(request.match_info["name"], await body(request), who).to_json()
+
+    async def delete_template(self, request: web.Request, who: Who) -> Any:
+        return self._center.templates.delete(request.match_info["name"], who).to_json()
 
     async def template_text(self, request: web.Request, _who: Who) -> Any:
         return web.Response(text=choose(request.match_info["name"], self._center.templates).text)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.engines.base import Engine
 
 from .book import Book
+from .catalog import Catalog
 from .gateways import Gateways
 from .groups import Groups
 from .links import Links
 from .policy import Policy
 from .programs import Folders
-from .templates import Template
 from .users import Users
 from .verbs import Verbs
 
@@ -31,6 +31,6 @@ class Center:
     engine: Engine
     folders: Folders
     policy: Policy
-    templates: Mapping[str, Template]
+    templates: Catalog
     url: Callable[[], str]
     opened: int

@@ -22,9 +22,9 @@ from gateway.config import DEFAULT_OPCENTER_PORT, Config
 from gateway.engines.base import Engine
 from gateway.errors import Code, Refusal
 
-from . import templates
 from .api import application
 from .book import Book
+from .catalog import Catalog
 from .center import Center
 from .events import Bus
 from .finish import Finish
@@ -160,7 +160,7 @@ class OpCenter:
         times, policy, clock = self._config.timeouts, self._policy, self._clock
         processes = self._processes or ProxyProcesses(grace=2 * times.worker_exit)
         bus = Bus(policy.event_queue, policy.event_readers)
-        book, folders, known = Book(store, bus, clock), Folders(self.home), templates.load()
+        book, folders, known = Book(store, bus, clock), Folders(self.home), Catalog(self.home / "templates", clock)
         links = Links(store, times, policy, clock, bus.publish)
         gateways = Gateways(self.home, store, bus, links, processes, clock, lambda: (self._url, self._port))
         verbs = Verbs(book, gateways, engine, known)
