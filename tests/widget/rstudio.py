@@ -63,28 +63,29 @@ SIGN_IN = (
 PIECE = "<html><head></head><body>a piece of the IDE</body></html>"
 
 
-def app(*, dark: bool = False) -> web.Application:
-    """The server."""
+def app(*, dark: bool = False, name: str = "rstudio", seen: list[str] | None = None) -> web.Application:
+    """The server. Its login cookie carries its name; `seen` collects every Cookie line that reaches it."""
     made = web.Application()
-    made.router.add_route("*", "/{tail:.*}", _Server(dark).answer)
+    made.router.add_route("*", "/{tail:.*}", _Server(dark, name, [] if seen is None else seen).answer)
     return made
 
 
 class _Server:
-    def __init__(self, dark: bool) -> None:
-        self._dark = dark
+    def __init__(self, dark: bool, name: str, seen: list[str]) -> None:
+        self._dark, self._name, self._seen = dark, name, seen
 
     async def answer(self, request: web.Request) -> web.Response:
+        self._seen.append(request.headers.get("Cookie", ""))
         headers = {"Server": "RStudio", "Connection": "close", "X-Content-Type-Options": "nosniff"}
         if request.path == "/auth-do-sign-in":
             found = web.Response(status=302, headers={**headers, "Location": f"http://{request.host}/"})
-            found.set_cookie("user-id", "signed", httponly=True, path="/")
+            found.set_cookie("user-id", f"signed-by-{self._name}", httponly=True, path="/")
             return found
         if request.path == "/auth-sign-in":
             return _html(SIGN_IN, headers)
         if request.path.startswith(("/help/", "/session/")):
             return _html(PIECE, headers | {"X-Frame-Options": "SAMEORIGIN"})
-        if request.cookies.get("user-id") != "signed":
+        if request.cookies.get("user-id") != f"signed-by-{self._name}":
             location = f"http://{request.host}/auth-sign-in?appUri=%2F"
             return web.Response(status=302, headers={**headers, "Location": location})
         return _html(IDE.replace("DARK", "true" if self._dark else "false", 1), headers)

@@ -314,3 +314,43 @@ async def test_no_token_is_in_an_address_or_a_message(page: Page, here: Stage) -
     assert session["token"] not in await page.content()
     text = await page.content()
     assert not any(token in text for token in here.opcenter.tokens)
+
+
+async def test_a_frame_that_jumps_under_the_pointer_takes_no_click(page: Page, here: Stage) -> None:
+    """C9: somebody clicks twice in the page; for the second click the page puts the question beneath the pointer."""
+    await widget(page).get_by_role("button", name="Migrate").click()
+    sure = widget(page).get_by_role("button", name="Move it to another host now")
+    at = await sure.bounding_box()
+    frame = await box(page)
+    assert at is not None
+    await page.evaluate(
+        "([x, y]) => addEventListener('mousedown', () => {"
+        "  const style = document.querySelector('iframe').style;"
+        "  style.setProperty('inset', 'auto', 'important');"
+        "  style.setProperty('left', x + 'px', 'important'); style.setProperty('top', y + 'px', 'important'); })",
+        [300 - (at["x"] - frame["x"]) - 20, 400 - (at["y"] - frame["y"]) - 10],
+    )
+    await page.mouse.dblclick(300, 400)
+    await expect(widget(page).locator(".arming")).not_to_have_attribute("aria-disabled", "true")
+    assert here.opcenter.acts == []
+
+
+NAIVE = """<!DOCTYPE html><html><head><title>naive</title></head><body><button id="migrate">Migrate</button>
+<script>
+  localStorage.setItem('gw.session', JSON.stringify({token: 'secret'}));
+  migrate.onclick = () => fetch('/api/act', {method: 'POST', headers: {'X-Token': 'secret'}});
+</script></body></html>"""
+
+
+async def test_a_naive_build_would_be_caught(browser: Browser, here: Stage) -> None:
+    """A panel in the page's own origin, with its token there: the attacks above, on that, succeed."""
+    here.html = NAIVE
+    async with person(browser) as context:
+        page = await context.new_page()
+        await page.goto(here.app)
+        await page.evaluate("document.body.append(document.createElement('iframe'))")  # what TRY looks into
+        assert await page.evaluate(TRY, ["window", here.control, JOB]) != "SecurityError"
+        assert "secret" in await page.evaluate("localStorage.getItem('gw.session')")
+        async with page.expect_request("**/api/act") as asked:
+            await page.evaluate("document.querySelector('#migrate').click()")
+        assert (await asked.value).headers["x-token"] == "secret"

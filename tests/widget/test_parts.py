@@ -226,3 +226,16 @@ def test_every_word_that_a_script_asks_for_is_there() -> None:
     ("", "en"), ("de-CH,de;q=0.9", "de"), ("fr,de;q=0.5,en;q=0.4", "de"), ("fr", "en"), ("*", "en")])  # fmt: skip
 def test_the_first_known_language_is_taken(accepted: str, language: str) -> None:
     assert choose_language(accepted) == language
+
+
+def test_the_table_of_what_proves_it_is_whole_and_names_tests_that_exist() -> None:
+    page = (STATIC.parent / "docs" / "widget.md").read_text("utf-8")
+    assert re.findall(r"^\| (C\d+) \|", page, re.M) == [f"C{one}" for one in range(1, 19)]
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    assert len(named) > 36
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if not re.search(rf"^(async )?def {name}\(", (STATIC.parent / file).read_text("utf-8"), re.M)
+    ]
+    assert not missing

@@ -165,6 +165,25 @@ async def test_a_sign_in_page_that_polls_is_not_told_that_somebody_signed_in(bro
         await expect(page).to_have_title("RStudio Sign In")
 
 
+async def test_two_jobs_of_one_host_stay_signed_in(browser: Browser) -> None:
+    """C8: both servers call their cookie the same, and browsers keep cookies by host, whatever the port is."""
+    one: list[str] = []
+    other: list[str] = []
+    async with like_rstudio(name="one", seen=one) as first, like_rstudio(name="other", seen=other) as second:
+        async with person(browser) as context:
+            pages = [await context.new_page(), await context.new_page()]
+            await sign_in(pages[0], first)
+            await sign_in(pages[1], second)
+            for page in pages:
+                await page.reload()
+                await expect(page.locator("#console")).to_be_visible()
+                await expect(widget(page).locator(".label")).to_have_text("Executing")
+    assert "signed-by-one" in " ".join(one)
+    assert "signed-by-other" in " ".join(other)
+    assert "signed-by-other" not in " ".join(one)
+    assert "signed-by-one" not in " ".join(other)
+
+
 async def test_shiny(browser: Browser, tmp_path: Path) -> None:
     async with shiny(tmp_path) as port, placed(port) as place, person(browser) as context:
         page = await context.new_page()
