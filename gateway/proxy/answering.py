@@ -52,6 +52,7 @@ class Answering:
         """`page`: a navigation's."""
         self._client, self._door, self._method, self._visit, self._page = client, door, method, visit, page
         self._answer: StraightAnswer | None = None
+        self._parser: httptools.HttpResponseParser | None = None
         self._weave: Weave | None = None
         self._buffer = b""
         self._interim = 0
@@ -101,8 +102,10 @@ class Answering:
         head = data[:end]
         if end > limits.head or head.count(b"\n") > limits.header_count + 2:
             raise BadHead("a head that is too large")
-        self._parser = httptools.HttpResponseParser(self)
-        answer = read_answer(head, self._method, self._visit, self._parser)
+        parser = httptools.HttpResponseParser(self)
+        answer = read_answer(head, self._method, self._visit, parser)
+        if answer.chunked:
+            self._parser = parser
         if answer.status < 200:
             return self._interim_answer(answer, data[end:])
         self._answer, self.status, self.keep = answer, answer.status, answer.keep
@@ -183,6 +186,7 @@ class Answering:
     def _follow(self, data: bytes) -> bytes:
         """llhttp follows the chunks; what is in them."""
         self._pieces: list[bytes] = []
+        assert self._parser is not None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -202,3 +206,7 @@ class Answering:
             if self._complete:
                 raise BadHead("a second answer")
             self._complete = True
+
+    def end(self) -> None:
+        """No more is fed."""
+        self._parser = None  # it knows us: a circle, which only the garbage collector would open

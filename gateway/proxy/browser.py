@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import structlog
@@ -24,7 +25,7 @@ from .straight import Straight
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
 
-    from .listener import Listener
+    from .listener import Listener, Seat
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ class BrowserConnection(RequestHandler):
         "_head_timer",
         "_listener",
         "_partial",
+        "_seat",
         "_slow_timer",
         "_straight",
         "allowed",
@@ -68,6 +70,7 @@ class BrowserConnection(RequestHandler):
         self._ahead = b""  # came while a straight exchange was under way
         self._partial = False  # aiohttp's parser has the beginning of a head
         self._head_size = 0  # bytes of a head that is not whole yet
+        self._seat: Seat | None = None  # none: it was not admitted, or a relay has it
         self.peer = ""  # IP of the other end
         self.client, self.scheme = "", "http"  # whom it asks for: of the request, if the peer is a trusted proxy
         self.trusted = False
@@ -78,7 +81,8 @@ class BrowserConnection(RequestHandler):
         self.peer = self.client = peer[0] if peer else ""
         self.trusted = self._listener.guard.trusts(self.peer)
         super().connection_made(transport)
-        if not self._listener.admit(self):
+        self._seat = self._listener.admit(self)
+        if self._seat is None:
             self.force_close()
             return
         self._expect_head()
@@ -86,8 +90,9 @@ class BrowserConnection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._head_came()
         self._taken()
-        self._straight.client_gone()
-        self._listener.gone(self)
+        self._straight.end()
+        if self._seat is not None:
+            self._listener.gone(self._seat)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -126,6 +131,8 @@ class BrowserConnection(RequestHandler):
             guard = self._listener.guard
             origin = guard.proxies.origin(self.peer, lines)
             self.client, self.scheme = origin.client, origin.scheme
+            if self._seat is not None:
+                self._seat.client = origin.client
             self.allowed = guard.allows(self.client, self._listener.port)
 
     # What the straight path needs
@@ -218,8 +225,9 @@ class BrowserConnection(RequestHandler):
         too_many = exc is not None and "Too many" in str(exc)
         return Outcome.HEADERS_TOO_LARGE if too_many else Outcome.BAD_REQUEST
 
-    def hand_over(self) -> tuple[asyncio.Transport, bytes]:
-        """The transport and what came behind the handshake. aiohttp has done with this connection."""
+    def hand_over(self) -> tuple[asyncio.Transport, bytes, Callable[[], None]]:
+        """The transport, what came behind the handshake, and whom to tell of its end: this object is of no more use."""
+        assert self._seat is not None
         transport = cast(asyncio.Transport, self.transport)
         rest, self._message_tail = self._message_tail, b""
         if self._keepalive_handle is not None:
@@ -228,11 +236,9 @@ class BrowserConnection(RequestHandler):
         self._head_came()
         self.transport = None
         self._parser = None
+        self._straight.end()
         if self._manager is not None:
             self._manager.connection_lost(self, None)
             self._manager = None
-        return transport, rest
-
-    def left(self) -> None:
-        """The relay that had the connection has ended."""
-        self._listener.gone(self)
+        seat, self._seat = self._seat, None
+        return transport, rest, partial(self._listener.gone, seat)

@@ -65,6 +65,8 @@ class Scanner:
     is not complete yet, and of a control frame, are kept until the rest comes; payloads never are.
     """
 
+    __slots__ = ("_extended", "_in_message", "_kept", "_last_fragment", "_left", "_masked")
+
     def __init__(self, *, masked: bool, extended: bool = False) -> None:
         """`extended`: an extension was agreed, which may use the reserved bits of data frames (§5.2)."""
         self._masked = masked

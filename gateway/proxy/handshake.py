@@ -57,7 +57,7 @@ def open_relay(exchange: Exchange, connection: Connection, answer: Answer) -> Ha
     lines = [*for_browser(answer.headers, exchange.visit), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
     done = HandedOver(exchange.request)
     job, from_job = connection.take()
-    browser, from_browser = client.hand_over()
+    browser, from_browser, ended = client.hand_over()
     browser.write(answer_head(101, answer.reason or b"Switching Protocols", lines))
     agreed = chosen(answer.headers)
     resume = resume_for(exchange.gate.listener.websocket, exchange.target)
@@ -70,5 +70,5 @@ def open_relay(exchange: Exchange, connection: Connection, answer: Answer) -> Ha
         timeouts=door.config.timeouts,
         limits=door.config.limits,
     )
-    relay.start(browser, from_browser, job, from_job, client.left)
+    relay.start(browser, from_browser, job, from_job, ended)
     return done

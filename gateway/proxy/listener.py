@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 _AT_ONCE = 0.01  # seconds: aiohttp takes 0 for `however long it takes`
 
 Handler = Callable[["BaseRequest"], Awaitable[web.StreamResponse]]
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """A connection as the port counts it, whoever has it now: a few bytes for as long as a WebSocket lasts."""
+
+    peer: str
+    """IP of the other end."""
+    client: str
+    """IP that it asks for: another one if the peer is a trusted proxy."""
 
 
 class Listener:
@@ -41,13 +52,13 @@ class Listener:
         self._handler = handler
         self._manager = web.Server(self._serve, handler_cancellation=True, access_log=None)
         self._server: asyncio.Server | None = None
-        self._connections: set[BrowserConnection] = set()
+        self._seats: set[Seat] = set()
         self._of_client: Counter[str] = Counter()
 
     @property
     def clients(self) -> set[str]:
         """IPs of the browsers that are connected now."""
-        return {one.client for one in self._connections}
+        return {one.client for one in self._seats}
 
     async def _serve(self, request: BaseRequest) -> web.StreamResponse:
         cast(BrowserConnection, request.protocol).believe(request.raw_headers)
@@ -70,7 +81,7 @@ class Listener:
         self._look_empty()
 
     def _look_empty(self) -> None:
-        if self.retiring and not self._connections:
+        if self.retiring and not self._seats:
             self.empty.set()
 
     async def close(self, patience: float) -> None:
@@ -80,26 +91,26 @@ class Listener:
         self._manager.pre_shutdown()  # ends those that wait for a request
         await self._manager.shutdown(max(patience, _AT_ONCE))
 
-    def admit(self, connection: BrowserConnection) -> bool:
-        """Whether it may stay."""
+    def admit(self, connection: BrowserConnection) -> Seat | None:
+        """Its seat, if it may stay."""
         peer, limits = connection.peer, self.limits
-        if len(self._connections) >= limits.connections_per_listener:
-            return False
+        if len(self._seats) >= limits.connections_per_listener:
+            return None
         if not connection.trusted and not self._admits_client(peer):
-            return False
-        self._connections.add(connection)
+            return None
+        seat = Seat(peer, peer)
+        self._seats.add(seat)
         self._of_client[peer] += 1
-        return True
+        return seat
 
     def _admits_client(self, client: str) -> bool:
         few = self._of_client[client] < self.limits.connections_per_client
         return few and self.guard.allows(client, self.port)
 
-    def gone(self, connection: BrowserConnection) -> None:
-        """It is closed, or a relay's."""
-        if connection in self._connections:
-            self._connections.discard(connection)
-            self._of_client[connection.peer] -= 1
-            if not self._of_client[connection.peer]:
-                del self._of_client[connection.peer]
-            self._look_empty()
+    def gone(self, seat: Seat) -> None:
+        """The connection has ended."""
+        self._seats.discard(seat)
+        self._of_client[seat.peer] -= 1
+        if not self._of_client[seat.peer]:
+            del self._of_client[seat.peer]
+        self._look_empty()

@@ -64,6 +64,34 @@ class Resume(enum.Enum):
 class Relay:
     """See the module's picture. `head` is the handshake as the job got it: it is sent again on each re-dial."""
 
+    __slots__ = (
+        "_barrier",
+        "_beat",
+        "_broken",
+        "_browser",
+        "_chosen",
+        "_doubt",
+        "_down",
+        "_ended",
+        "_gate",
+        "_head",
+        "_job",
+        "_limits",
+        "_parking",
+        "_recovering",
+        "_resume",
+        "_settled",
+        "_state",
+        "_terminal",
+        "_timeouts",
+        "_up",
+        "_waiting",
+        "_waiting_size",
+        "heard",
+        "parked_at",
+        "path",
+    )
+
     def __init__(
         self,
         gate: Gate,

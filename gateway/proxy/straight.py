@@ -86,6 +86,11 @@ class Straight:
             self._send(connection)
         return True
 
+    def end(self) -> None:
+        """The connection has ended, or is a relay's: let go of it, so that both are free at once."""
+        self.client_gone()
+        del self._client
+
     # What the gate asks
 
     @property
@@ -209,6 +214,8 @@ class Straight:
         self._dialling = None
         self.busy = False
         self._door.gate.exit(self)
+        if self._answering is not None:
+            self._answering.end()
         self._client.take_other_path(self._raw)
 
     def _bad(self, error: BadHead) -> None:
@@ -228,6 +235,8 @@ class Straight:
 
     def _leave(self, status: int, size: int) -> None:
         self.busy = False
+        if self._answering is not None:
+            self._answering.end()
         door = self._door
         door.gate.exit(self)
         access = door.access

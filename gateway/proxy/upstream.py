@@ -338,6 +338,8 @@ class Connection(asyncio.Protocol):
             raise BadAnswer("too many headers")
         framing, length = self._framing(status)
         self._keep = parser.should_keep_alive() and framing is not Framing.CLOSE
+        if framing is not Framing.CHUNKED:
+            self._parser = None  # it knows us: a circle, which only the garbage collector would open
         return Answer(status, self._reason, list(self._fields), framing, length)
 
     def _framing(self, status: int) -> tuple[Framing, int | None]:
@@ -407,6 +409,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._phase is _Phase.BODY:
             self._phase = _Phase.DONE
+            self._parser = None
 
 
 async def dial(address: Address, timeouts: Timeouts, limits: Limits) -> Connection:
