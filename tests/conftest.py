@@ -8,6 +8,11 @@ from functools import cache
 from shutil import which
 
 import pytest
+from hypothesis import settings
+
+# A property is true however slow the machine is at the moment.
+settings.register_profile("floatgate", deadline=None)
+settings.load_profile("floatgate")
 
 # No test speaks TLS to the world, and each process that imports aiohttp reads every certificate authority: 0.1 s each.
 os.environ.setdefault("SSL_CERT_FILE", os.devnull)

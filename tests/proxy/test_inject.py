@@ -120,7 +120,7 @@ documents = st.lists(st.sampled_from([*SOUP, TAG, TAG[:9], b"\0", b"\x1b"]) | st
 
 
 @given(documents, st.lists(st.integers(0, 200), max_size=12), st.integers(0, 120))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_any_cut_gives_the_same_bytes_and_without_the_tag_the_original(
     document: bytes, cuts: list[int], limit: int
 ) -> None:
