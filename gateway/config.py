@@ -94,6 +94,10 @@ class Limits:
     """Held requests of one job that are let through at a time after a move; one more waits until one is answered."""
     held_bytes_per_job: int = 1 << 30
     """Bytes of held request bodies, memory and disk; one more is answered 503."""
+    waiting_per_gateway: int = 8000
+    """Held requests of all jobs of a gateway, divided among its workers; one more sheds the oldest with 503."""
+    held_bytes_per_gateway: int = 8 << 30
+    """Bytes of held request bodies of all jobs of a gateway, divided among its workers; then bodies are not read."""
     spool_memory: int = 1 << 20
     """Bytes of one held body kept in memory; the rest goes to a file that is deleted at once."""
     parked_frames: int = 8 << 20

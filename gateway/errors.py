@@ -35,6 +35,7 @@ class Outcome(enum.Enum):
 
     HOLD_TIMEOUT = _Row(503, "The job has been moving for longer than a request may wait.", Fault.JOB, "warning", 5)
     HOLD_FULL = _Row(503, "Too many requests wait for this job to come back.", Fault.CLIENT, "warning", 5)
+    GATEWAY_FULL = _Row(503, "Too many requests wait on this gateway for jobs to come back.", Fault.OURS, "warning", 5)
     SUSPENDED = _Row(503, "The job is suspended: resume it to go on.", Fault.NOBODY, "info", 30)
     ENDED = _Row(503, "The job has ended: there is nothing to connect to any more.", Fault.NOBODY, "info")
     MOVING = _Row(503, "The job is moving to another host.", Fault.NOBODY, "info", 2)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -20,6 +21,7 @@ from gateway.errors import Outcome
 from gateway.types import GateReport, GateState, Listener
 
 from .conductor import Conductor
+from .hall import Hall
 from .hold import Go, Hold, No, State, Wait, Why
 from .release import Release
 from .upstream import Connection, Pool
@@ -90,7 +92,11 @@ _OUTCOME = {Why.FULL: Outcome.HOLD_FULL, Why.TIMEOUT: Outcome.HOLD_TIMEOUT, Why.
 class Gate:
     """One for each listener."""
 
-    def __init__(self, listener: Listener, timeouts: Timeouts, limits: Limits, reporter: Reporter) -> None:
+    def __init__(
+        self, listener: Listener, timeouts: Timeouts, limits: Limits, reporter: Reporter, hall: Hall | None = None
+    ) -> None:
+        """`hall`: what waits before all gates of this process; None: this is the only one."""
+        self._hall = hall or Hall(limits.waiting_per_gateway, limits.held_bytes_per_gateway)
         self.listener = listener
         self.pool = Pool(timeouts, limits)
         self.relays: set[Relayed] = set()
@@ -121,7 +127,7 @@ class Gate:
 
     def take(self, count: int) -> bool:
         """See body.Budget."""
-        if self._held_bytes + count > self._max_held_bytes:
+        if self._held_bytes + count > self._max_held_bytes or not self._hall.take(count):
             return False
         self._held_bytes += count
         return True
@@ -129,6 +135,7 @@ class Gate:
     def give(self, count: int) -> None:
         """See body.Budget."""
         self._held_bytes -= count
+        self._hall.give(count)
 
     # The control plane's side
 
@@ -222,6 +229,7 @@ class Gate:
 
     async def _stand_in_line(self, exchange: Waiting, deadline: float) -> Pass | Refused:
         call = self._calls[exchange] = asyncio.get_running_loop().create_future()
+        self._hall.enter(exchange, partial(self._answer, exchange, Refused(Outcome.GATEWAY_FULL)))
         meanwhile = asyncio.create_task(exchange.while_waiting(), name="while waiting")
         try:
             async with asyncio.timeout_at(deadline):
@@ -231,6 +239,7 @@ class Gate:
             return Refused(Outcome.HOLD_TIMEOUT)
         finally:
             del self._calls[exchange]
+            self._hall.leave(exchange)
             meanwhile.cancel()
             await asyncio.gather(meanwhile, return_exceptions=True)  # a lost client is noticed again by who reads it
 

@@ -122,7 +122,7 @@ class Group:
             self._crew.retire()
             return  # a new gateway that has not heard of the OpCenter yet
         for worker in self._crew.everyone:
-            _prepare(worker, snapshot)
+            _prepare(worker, snapshot, self._identity.workers)
         wanted = {one.port: one for one in snapshot.listeners}
         for port in self._herald.sockets.keys() - wanted.keys():
             self._herald.forget(port)
@@ -193,7 +193,7 @@ class Group:
             self._link.report(asdict(whole))
 
     def _replaced(self, dead: Worker, successor: Worker) -> None:
-        _prepare(successor, self._snapshot)
+        _prepare(successor, self._snapshot, self._identity.workers)
         self._herald.hand_all(successor, list(dead.told))
         successor.channel.send({"commit": self._snapshot.version})
 
@@ -243,11 +243,11 @@ def _names(snapshot: Snapshot) -> list[str]:
     return sorted(name.lower() for name in names)
 
 
-def _prepare(worker: Worker, snapshot: Snapshot) -> None:
+def _prepare(worker: Worker, snapshot: Snapshot, workers: int) -> None:
     """What a worker has to know before its listeners."""
     for key, table in snapshot.tables.items():
         worker.channel.send({"table": [key, table]})
-    worker.channel.send({"config": _config(snapshot)})
+    worker.channel.send({"config": _config(snapshot) | {"workers": workers}})
 
 
 def _config(snapshot: Snapshot) -> Message:

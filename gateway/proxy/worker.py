@@ -33,6 +33,7 @@ from .door import Door
 from .exchange import Exchange
 from .gate import Gate
 from .guard import Guard
+from .hall import Hall
 from .listener import Listener
 from .logs import set_up_logs
 from .replay import COMMON
@@ -62,6 +63,7 @@ class Worker:
         self._ports: dict[int, _Port] = {}
         self._control_port = 0
         self._names: frozenset[str] = frozenset()
+        self._hall = Hall(config.limits.waiting_per_gateway, config.limits.held_bytes_per_gateway)
         self._tables: dict[str, Table] = {}
         self._access = AccessLog()
         self._retiring: asyncio.Task[None] | None = None
@@ -86,6 +88,7 @@ class Worker:
             case {"config": config}:
                 self._control_port = config["control_port"]
                 self._names = frozenset(config["names"])
+                self._hall.share(config["workers"])
                 self._guard.set([Rule(**one) for one in config["rules"]], config["trusted_proxies"])
                 for port in self._ports.values():
                     port.listener.door = self._door(port.gate)
@@ -118,7 +121,7 @@ class Worker:
         if not fds:
             log.error("a listener without its socket", port=doc.port)
             return
-        gate = Gate(doc, self._config.timeouts, self._config.limits, self)
+        gate = Gate(doc, self._config.timeouts, self._config.limits, self, self._hall)
         gate.follow(doc)
         listener = Listener(self._door(gate), partial(self._handle, doc.port), self._guard)
         self._ports[doc.port] = _Port(listener, gate)

@@ -17,6 +17,7 @@ from gateway.proxy.door import Door
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.gate import Gate
 from gateway.proxy.guard import Guard
+from gateway.proxy.hall import Hall
 from gateway.proxy.listener import Listener
 from gateway.types import GateReport, GateState, JobId, JobStatus, Rule, WebSocketPolicy
 from gateway.types import Listener as Doc
@@ -107,6 +108,7 @@ async def gateway(
     policy: WebSocketPolicy = WebSocketPolicy.JUPYTER,
     rules: tuple[Rule, ...] = (Rule(1, 65535, "127.0.0.0/8"),),
     trusted: tuple[str, ...] = (),
+    hall: Hall | None = None,
     control_port: int = CONTROL_PORT,
 ) -> AsyncIterator[Port]:
     """A port in front of `host:port`; without a host it is held."""
@@ -115,7 +117,7 @@ async def gateway(
     number = sock.getsockname()[1]
     doc = _doc(number, host, port, policy)
     made = Port(None, number)  # type: ignore[arg-type]
-    made.gate = Gate(doc, config.timeouts, config.limits, made)
+    made.gate = Gate(doc, config.timeouts, config.limits, made, hall)
     door = Door(made.gate, config, control_port, frozenset(), AccessLog())
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
