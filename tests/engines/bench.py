@@ -29,7 +29,7 @@ class Bench:
         break_checkpoint: Makes the next checkpoint to this image fail while it lasts.
         break_restore: The same for a restore; gives the program to restore with.
         runs: Whether programs really run (the fake has none).
-        module: The test file whose `make` another process calls to have such an engine.
+        maker: What another process calls to have such an engine, of `makers.py`.
     """
 
     folder: Path
@@ -37,7 +37,7 @@ class Bench:
     break_checkpoint: Callable[[Any, Running, Path], contextlib.AbstractAsyncContextManager[None]]
     break_restore: Callable[[Any, Program], contextlib.AbstractAsyncContextManager[Program]]
     runs: bool = True
-    module: str = ""
+    maker: str = ""
     port: int = field(default_factory=lambda: free_port())
     engines: list[Any] = field(default_factory=list)
     images: list[Path] = field(default_factory=list)
@@ -88,7 +88,7 @@ _OPCENTER = """
 import asyncio, sys
 from pathlib import Path
 from gateway.engines.base import Program
-from tests.engines.{module} import make
+from tests.engines.makers import {maker} as make
 async def main():
     engine = make(Path(sys.argv[1]))
     await engine.open()
@@ -98,9 +98,9 @@ asyncio.run(main())
 
 
 @contextlib.contextmanager
-def opcenter(module: str, state: Path, call: str) -> Iterator[subprocess.Popen[bytes]]:
+def opcenter(maker: str, state: Path, call: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run one call of an engine in another process, which gets SIGKILL at the end of the block."""
-    words = [sys.executable, "-c", _OPCENTER.format(module=module, call=call), str(state)]
+    words = [sys.executable, "-c", _OPCENTER.format(maker=maker, call=call), str(state)]
     with process(*words) as running:
         yield running
 

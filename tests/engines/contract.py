@@ -201,7 +201,7 @@ class Contract:
         async def begun() -> bool:
             return any(state.glob(seen))
 
-        with opcenter(bench.module, state, call):
+        with opcenter(bench.maker, state, call):
             await until(begun)
         engine = await bench.engine()
 

@@ -26,12 +26,11 @@ from gateway.engines.base import (
     RestoreFailed,
     Running,
 )
-from gateway.engines.local import Capsules, machine
 from gateway.engines.local.network import tag
 from tests.engines.bench import COUNTER, Bench, ask, closing, opcenter, process, processes, until, until_seen
 from tests.engines.contract import Contract
+from tests.engines.makers import FOUND, capsules
 
-FOUND = machine.examine()
 _LACKS = ", ".join(one.what for one in FOUND.missing)
 pytestmark = [
     pytest.mark.root,
@@ -40,12 +39,6 @@ pytestmark = [
 ]
 # CRIU saves no such device; the first that this machine has.
 DEVICES = ("/dev/loop-control", "/dev/fuse", "/dev/kvm", "/dev/btrfs-control", "/dev/vhost-net")
-
-
-def make(state: Path) -> Capsules:
-    """A capsule engine, as `local_engine` makes it."""
-    assert FOUND.tools is not None
-    return Capsules(state, FOUND, FOUND.tools)
 
 
 @contextlib.asynccontextmanager
@@ -70,11 +63,11 @@ async def _fails_to_restore(engine: Any, program: Program) -> AsyncIterator[Prog
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     def made() -> Any:
-        engine: Any = make(tmp_path / "state")
+        engine: Any = capsules(tmp_path / "state")
         engine.bench_port = one.port
         return engine
 
-    one = Bench(tmp_path, made, _fails, _fails_to_restore, module="test_capsules")
+    one = Bench(tmp_path, made, _fails, _fails_to_restore, maker="capsules")
     yield one
     await one.clean()
     nothing_left(tmp_path)
@@ -160,7 +153,7 @@ class TestCapsules(Contract):
 
     async def test_two_engines_at_once(self, bench: Bench, tmp_path: Path) -> None:
         (tmp_path / "other").mkdir()
-        other = make(tmp_path / "other/state")
+        other = capsules(tmp_path / "other/state")
         await other.open()
         engine, one = await bench.engine(), PlacementId("same")
         mine, theirs = await asyncio.gather(engine.start(one, bench.program()), other.start(one, bench.program()))
@@ -196,7 +189,7 @@ class TestCapsules(Contract):
         async def dumping() -> bool:
             return (image / "dump.log").exists()
 
-        with opcenter("test_capsules", bench.folder / "state", call):
+        with opcenter("capsules", bench.folder / "state", call):
             await until(dumping)
         second = await bench.engine()
 

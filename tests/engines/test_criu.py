@@ -24,6 +24,11 @@ CASES = [
         "(00.03) Error (criu/b.c:1): What follows.\n",
         "CRIU says: First cause",
     ),
+    (
+        "(00.1) Error (criu/x.c:1): Can't write: No space left on device\n",
+        "the disk is full; free some space and try again (CRIU: Can't write: No space left on device)",
+    ),
+    ("(00.1) io_uring is mentioned, but not as an error\n", "CRIU ended without a reason"),
     (f"(00.01) Error (criu/a.c:1): {'x' * 5000}\n", f"CRIU says: {'x' * 200}"),
     ("(00.01) nothing wrong\n", "CRIU ended without a reason"),
 ]

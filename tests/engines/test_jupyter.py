@@ -17,7 +17,8 @@ import pytest
 
 from gateway.engines.base import PlacementId, Program
 from tests.engines.bench import DEADLINE, free_port, until
-from tests.engines.test_capsules import FOUND, make, nothing_left
+from tests.engines.makers import FOUND, capsules
+from tests.engines.test_capsules import nothing_left
 
 pytestmark = [
     pytest.mark.root,
@@ -31,7 +32,7 @@ _WORDS = ("-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.i
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Any]:
-    engine = make(tmp_path / "state")
+    engine = capsules(tmp_path / "state")
     await engine.open()
     yield engine
     for placement in engine.known():

@@ -13,14 +13,9 @@ import pytest
 
 from gateway.engines.base import ImageState, Program, RestoreFailed, Running
 from gateway.engines.local import Plain, local_engine
-from gateway.engines.local.machine import examine
 from tests.engines.bench import Bench, ask, processes, until
 from tests.engines.contract import Contract
-
-
-def make(state: Path) -> Plain:
-    """A plain engine, as `local_engine` makes it."""
-    return Plain(state, examine())
+from tests.engines.makers import plain
 
 
 @contextlib.asynccontextmanager
@@ -37,7 +32,7 @@ async def _fails_to_restore(engine: Any, program: Program) -> AsyncIterator[Prog
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    one = Bench(tmp_path, lambda: make(tmp_path / "state"), _fails, _fails_to_restore, module="test_plain")
+    one = Bench(tmp_path, lambda: plain(tmp_path / "state"), _fails, _fails_to_restore, maker="plain")
     yield one
     await one.clean()
     assert processes(tmp_path) == []
@@ -99,7 +94,7 @@ class TestPlain(Contract):
         assert await bench.ask(running) == "2"
 
     async def test_two_engines_at_once(self, bench: Bench, tmp_path: Path) -> None:
-        other = make(tmp_path / "other")
+        other = plain(tmp_path / "other")
         await other.open()
         engine, one = await bench.engine(), bench.placement()
         mine = await engine.start(one, bench.program())

@@ -75,15 +75,6 @@ def test_a_program_that_fails_its_check_is_no_criu(tmp_path: Path) -> None:
     assert criu.check(tmp_path / "criu") is None
 
 
-def test_what_a_user_is_told(tmp_path: Path) -> None:
-    log = tmp_path / "dump.log"
-    assert "log" in criu.reason(log)
-    log.write_text("(00.1) Error (criu/x.c:1): Can't write: No space left on device\n")
-    assert criu.reason(log) == "the disk is full; free some space and try again"
-    log.write_text("(00.1) io_uring is mentioned, but not as an error\n")
-    assert "log" in criu.reason(log)
-
-
 @pytest.mark.criu
 @pytest.mark.skipif(FOUND.tools is None, reason="no capsules here")
 def test_again_is_quick_and_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
