@@ -78,6 +78,8 @@ class Stage:
     requests: list[tuple[str, str, int, dict[str, str]]] = field(default_factory=list)
     """(method, path, status, answer's headers) of everything the control port answered."""
     state_polls: int = 0
+    outcome: Outcome | None = None
+    """What navigations get instead of what the job's state would give them."""
     hanging: int = 0
     hung: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when six requests to `/hang` are never answered."""
@@ -210,9 +212,13 @@ def _job_app(here: Stage, job: JobId) -> web.Application:
             return web.json_response(_state(listener))
         if request.path != "/":
             return web.Response(status=404)
-        if listener.gate is not GateState.OPEN:
+        if here.outcome is not None or listener.gate is not GateState.OPEN:
             made = page(
-                listener, _OUTCOMES[listener.gate], scheme="http", host=here.host, control_port=here.control_port
+                listener,
+                here.outcome or _OUTCOMES[listener.gate],
+                scheme="http",
+                host=here.host,
+                control_port=here.control_port,
             )
             headers = [(name.decode(), value.decode()) for name, value in made.headers]
             return web.Response(status=made.status, headers=headers, body=made.body)

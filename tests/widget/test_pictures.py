@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from gateway.errors import Outcome
 from gateway.types import JobStatus, Step
 
 from .stage import JOB, Stage
@@ -117,6 +118,19 @@ async def test_every_page_has_a_face_of_its_own(browser: Browser, here: Stage, c
             await album.take(page, name)
             await page.close()
         here.set(JobStatus.EXECUTING)
+        for here.outcome in (Outcome.REFUSED, Outcome.HOLD_FULL, Outcome.UNREACHABLE, Outcome.UNEXPECTED):
+            page = await context.new_page()
+            answer = await page.goto(here.app)
+            assert answer is not None
+            assert answer.status == here.outcome.status
+            await expect(page.get_by_role("heading")).to_be_visible()
+            with_widget = here.outcome is not Outcome.REFUSED  # who is refused learns nothing of the job
+            await expect(page.locator(FRAME)).to_have_count(int(with_widget))
+            if with_widget:
+                await expect(page.locator(FRAME)).to_be_visible()
+            await album.take(page, f"page-{here.outcome.name.lower()}")
+            await page.close()
+        here.outcome = None
         page = await context.new_page()
         await page.goto(f"{here.control}/login?job={JOB}")
         await expect(page.locator("input").first).to_be_visible()

@@ -60,8 +60,10 @@ async def test_jupyterlab_with_a_notebook_a_terminal_and_a_second_tab(browser: B
         await stands_well(page, "lab-launcher")
         await page.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
         cell = page.locator(".jp-Notebook .cm-content").first
+        await expect(page.locator(".jp-StatusBar-Widget")).to_contain_text("Idle", timeout=60_000)  # it has its kernel
         await cell.click()
         await page.keyboard.type("6 * 7")
+        await expect(cell).to_have_text("6 * 7")
         await page.keyboard.press("Shift+Enter")
         await expect(page.locator(".jp-OutputArea-output").first).to_contain_text("42", timeout=60_000)
         await stands_well(page, "lab-notebook")
