@@ -115,6 +115,7 @@ class JobControl extends HTMLElement {
   theme(name) {
     this.root.classList.toggle("light", name === "light");
     this.root.classList.toggle("dark", name === "dark");
+    this.render(); // it may be a page of ours, with less to offer
   }
 
   // What a person does.
