@@ -21,6 +21,7 @@ from gateway.types import GateState, GatewayId, JobId, JobStatus, Listener, Rule
 from tests.peers import DEADLINE, Conversation, backend, connect, eventually
 
 GATEWAY = GatewayId("g-abcdefghijklmnopqrstu")
+START = 30.0  # seconds for what starts several Pythons on a busy machine
 JOB = JobId("abcdefghijklmnopqrstu")
 
 
@@ -69,7 +70,8 @@ class OpCenter:
         return [one for one in self.heard if one["type"] == kind]
 
     async def acked(self, version: int) -> None:
-        await eventually(lambda: {"type": "ack", "version": version} in self.heard, f"version {version} acknowledged")
+        acked = {"type": "ack", "version": version}
+        await eventually(lambda: acked in self.heard, f"version {version} acknowledged", START)
 
     async def reported(self, generation: int, what: str) -> None:
         def said() -> bool:
@@ -110,7 +112,7 @@ async def group(home: Path, url: str, workers: int = 2) -> AsyncIterator[asyncio
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(DEADLINE * 3):
+        async with asyncio.timeout(START):
             await process.wait()
         print((home / "gateway.log").read_text())
 

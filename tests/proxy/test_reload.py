@@ -149,6 +149,11 @@ def log(home: Path) -> list[dict[str, str]]:
     return [one for one in lines if one["event"] != "request"]
 
 
+def websockets(home: Path, event: str) -> list[int]:
+    """What each worker said of the job, in the order of time."""
+    return [int(one["websockets"]) for one in log(home) if one["event"] == event]
+
+
 async def reload(process: asyncio.subprocess.Process, center: OpCenter, version: int) -> None:
     """SIGHUP; returns when the new program's workers have acknowledged."""
     center.heard.clear()
@@ -176,11 +181,10 @@ async def test_reloads_and_a_move_under_load_lose_nothing(tmp_path: Path) -> Non
             browsers.append(Browser(f"tab{len(browsers)}", await session.ws_connect(url, max_msg_size=0)))
 
         crowd, version = Crowd(port), 5
-        await join()
-        for number in range(5):
-            await reload(process, center, version)
-            await join()
-            if number == 2:
+        for tabs in (3, 2, 1, 0, 1):
+            for _ in range(tabs):
+                await join()
+            if not tabs:
                 away = {**runs, "gate": GateState.HELD, "target_port": first, "address": None}
                 await center.publish(snapshot(6, [port], control, **away, generation=2))
                 await center.reported(2, "drained")
@@ -190,12 +194,17 @@ async def test_reloads_and_a_move_under_load_lose_nothing(tmp_path: Path) -> Non
                 report = [one for said in center.of("report") for one in said["reports"]][-1]
                 assert (report["websockets"], report["lost_websockets"]) == (len(browsers), 0)
                 version = 7
+                await join()
+                assert websockets(tmp_path, "drained") == [3, 2, 1, 0], "the oldest worker lets go first"
+                assert websockets(tmp_path, "reopened")[-4:] == [0, 1, 2, 3], "and comes back last"
+            await reload(process, center, version)
         assert process.returncode is None
         heard = [one.heard for one in browsers]
         await eventually(lambda: all(one.heard > before for one, before in zip(browsers, heard, strict=True)), "echoes")
         await crowd.leave()
         assert crowd.answers > 100 and sorted(crowd.posted) == sorted(server.posted)
-        assert len(workers(process.pid)) == len(browsers), "each has a WebSocket of its own generation"
+        assert len(workers(process.pid)) == 6, "the present worker, and five that have WebSockets"
+        await join()
         for browser in browsers[:-1]:
             await browser.leave()
         await eventually(lambda: len(workers(process.pid)) == 1, "the old workers have ended", SLOW)
