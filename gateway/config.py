@@ -65,7 +65,7 @@ class Timeouts:
     successor: float = 30.0
     """From a reload's order until the new program has read what it would take over; else the old one goes on."""
     turn: float = 5.0
-    """After a reload, from telling one worker of a move until the next is told: two have WebSockets of one job then."""
+    """After a reload, from telling a port's first worker of a move until all are told; well within `drain_report`."""
     worker_pause: float = 0.2
     """From a worker's unexpected end until its successor starts: one that fails at once does not spin."""
     start: float = 300.0

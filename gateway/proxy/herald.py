@@ -3,7 +3,7 @@
 A port's owner is told at once. After a reload a port may have several: the present worker, which accepts, and old
 ones with WebSockets. Of a move they are told one after the other, since Jupyter keeps a kernel's output for the
 session whose WebSocket it saw close last, and gives it to the one that comes first: the oldest worker lets go first
-and comes back last. Who takes too long is not waited for.
+and comes back last. If that takes too long the rest are told at once: the OpCenter does not wait for ever either.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class Herald:
     """Tells workers; knows the listening sockets that they get."""
 
     def __init__(self, crew: Crew, ledger: Ledger, patience: float) -> None:
-        """`patience`: seconds until the next is told although one has not reported."""
+        """`patience`: seconds from telling a port's first worker of a generation until all are told."""
         self.sockets: dict[int, socket.socket] = {}
         self._crew, self._ledger, self._patience = crew, ledger, patience
         self._wanted: dict[int, Listener] = {}
-        self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._overdue: set[tuple[int, int, int]] = set()  # worker, port, generation
+        self._timers: dict[int, tuple[int, asyncio.TimerHandle]] = {}  # port: generation, when all are told
+        self._overdue: dict[int, int] = {}  # port: generation of which all are told
 
     def wanted(self, port: int) -> Listener | None:
         """What the owners of this port are to know."""
@@ -57,7 +57,6 @@ class Herald:
 
     def advance(self, port: int) -> None:
         """Tell whose turn it is. Called whenever that may have changed."""
-        self._stop_timer(port)
         listener = self._wanted.get(port)
         if listener is None:
             return
@@ -66,8 +65,9 @@ class Herald:
                 worker.told[port] = listener
                 worker.channel.send({"listener": asdict(listener)})
             if not self._is_done(worker, listener):
-                self._wait_for(worker, listener)
+                self._wait(listener)
                 return
+        self._stop_timer(port)
 
     def close(self) -> None:
         """Close every socket here."""
@@ -81,21 +81,23 @@ class Herald:
         return owners[::-1] if listener.gate is GateState.OPEN else owners
 
     def _is_done(self, worker: Worker, listener: Listener) -> bool:
-        overdue = (worker.name, listener.port, listener.generation) in self._overdue
+        overdue = self._overdue.get(listener.port) == listener.generation
         return overdue or listener.gate is GateState.ENDED or self._ledger.settled(worker.name, listener)
 
-    def _wait_for(self, worker: Worker, listener: Listener) -> None:
+    def _wait(self, listener: Listener) -> None:
+        port, generation = listener.port, listener.generation
+        if port in self._timers and self._timers[port][0] == generation:
+            return
+        self._stop_timer(port)
         loop = asyncio.get_running_loop()
-        key = (worker.name, listener.port, listener.generation)
-        self._timers[listener.port] = loop.call_later(self._patience, self._late, key)
+        self._timers[port] = generation, loop.call_later(self._patience, self._late, port, generation)
 
-    def _late(self, key: tuple[int, int, int]) -> None:
-        _, port, _ = key
-        self._overdue = {one for one in self._overdue if one[1] != port or one[2] == key[2]} | {key}
+    def _late(self, port: int, generation: int) -> None:
+        self._overdue[port] = generation
         self.advance(port)
 
     def _stop_timer(self, port: int) -> None:
-        timer = self._timers.pop(port, None)
+        _, timer = self._timers.pop(port, (0, None))
         if timer is not None:
             timer.cancel()
 
@@ -108,4 +110,5 @@ class Herald:
             worker.channel.send({"close": port})
             del worker.told[port]
         self._ledger.drop(port)
+        self._overdue.pop(port, None)
         self._stop_timer(port)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiohttp import WSMsgType, web
@@ -161,6 +162,18 @@ async def reload(process: asyncio.subprocess.Process, center: OpCenter, version:
     await eventually(lambda: {"type": "ack", "version": version} in center.heard, "acknowledged again", SLOW)
 
 
+async def move(center: OpCenter, port: int, control: int, runs: dict[str, Any], there: int, websockets: int) -> None:
+    """Versions 6 and 7: the job floats, and runs again at another port. None of so many WebSockets is lost."""
+    away = {**runs, "gate": GateState.HELD, "target_port": 1, "address": None}
+    await center.publish(snapshot(6, [port], control, **away, generation=2))
+    await center.reported(2, "drained")
+    back = {**runs, "gate": GateState.OPEN, "target_port": there}
+    await center.publish(snapshot(7, [port], control, **back, generation=3))
+    await center.reported(3, "reopened")
+    report = [one for said in center.of("report") for one in said["reports"]][-1]
+    assert (report["websockets"], report["lost_websockets"]) == (websockets, 0)
+
+
 async def test_reloads_and_a_move_under_load_lose_nothing(tmp_path: Path) -> None:
     port, control = free_ports(2)
     server = Server()
@@ -185,14 +198,7 @@ async def test_reloads_and_a_move_under_load_lose_nothing(tmp_path: Path) -> Non
             for _ in range(tabs):
                 await join()
             if not tabs:
-                away = {**runs, "gate": GateState.HELD, "target_port": first, "address": None}
-                await center.publish(snapshot(6, [port], control, **away, generation=2))
-                await center.reported(2, "drained")
-                there = {**runs, "gate": GateState.OPEN, "target_port": second}
-                await center.publish(snapshot(7, [port], control, **there, generation=3))
-                await center.reported(3, "reopened")
-                report = [one for said in center.of("report") for one in said["reports"]][-1]
-                assert (report["websockets"], report["lost_websockets"]) == (len(browsers), 0)
+                await move(center, port, control, runs, second, len(browsers))
                 version = 7
                 await join()
                 assert websockets(tmp_path, "drained") == [3, 2, 1, 0], "the oldest worker lets go first"
