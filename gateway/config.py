@@ -81,7 +81,7 @@ class Timeouts:
     look: float = 1.0
     """Between two looks of the OpCenter at every job."""
     release: float = 0.1
-    """From a held request's release after a move until it no longer counts in `release_width`: it may be a long poll."""
+    """From a request's release after a move until it no longer counts in `release_width`: it may be a long poll."""
 
 
 @dataclass(frozen=True, slots=True)

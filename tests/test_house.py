@@ -72,7 +72,22 @@ BANS = [
 ]
 
 PURE = [
-    *(f"gateway/proxy/{one}.py" for one in ["hold", "hall", "ledger", "forwarded", "replay", "headers", "heads", "cookies", "inject", "csp", "pages"]),
+    *(
+        f"gateway/proxy/{one}.py"
+        for one in [
+            "hold",
+            "hall",
+            "ledger",
+            "forwarded",
+            "replay",
+            "headers",
+            "heads",
+            "cookies",
+            "inject",
+            "csp",
+            "pages",
+        ]
+    ),
     *(f"gateway/proxy/{one}.py" for one in ["frames", "extensions", "terminal", "sse"]),
     *(f"gateway/opcenter/{one}.py" for one in ["model", "plan", "ports"]),
     *(f"gateway/cli/{one}.py" for one in ["yamltext", "jobdoc"]),
