@@ -92,6 +92,8 @@ class Limits:
     """Held requests of one job; one more sheds the oldest with 503."""
     release_width: int = 32
     """Held requests of one job that are let through at a time after a move; one more waits until one is answered."""
+    shared_answer: int = 64 << 10
+    """Bytes of an answer that is given to all who asked for the same while a job was away; larger ones are not."""
     held_bytes_per_job: int = 1 << 30
     """Bytes of held request bodies, memory and disk; one more is answered 503."""
     waiting_per_gateway: int = 8000

@@ -12,6 +12,7 @@ from .documents import Page
 from .inject import Injector
 from .reply import Form
 from .sse import EventStream, is_event_stream
+from .twins import Tape
 from .upstream import Answer, BadAnswer, Connection, Framing, Lost
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Delivery:
         if exchange.navigation:
             body = answer.framing is not Framing.NONE
             page = exchange.door.documents.answered(answer.status, answer.headers, exchange.visit, body=body)
+        if exchange.gate.is_awaited(exchange.twin_key):
+            exchange.reply.tape = Tape(exchange.door.config.limits.shared_answer)
         form = Form.OPEN if page.tag else _FORM[answer.framing]
         exchange.reply.begin(answer.status, answer.reason, page.lines, form)
         if page.tag:

@@ -37,6 +37,7 @@ from .headers import RawHeaders, Visit
 from .replay import Attempt, Sent, Verdict
 from .reply import ClientGone, Reply
 from .sse import HEARTBEAT, EventStream
+from .twins import Copy
 from .upstream import Answer, BadAnswer, Connection, Lost, Unreachable
 
 log = structlog.get_logger()
@@ -100,6 +101,9 @@ class Exchange:
         async with self.gate.passage(self) as answer:
             if isinstance(answer, Refused):
                 await self._refuse(answer.outcome)
+                return _Next.DONE
+            if isinstance(answer, Copy):
+                await self.reply.repeat(answer)
                 return _Next.DONE
             self._cut = False
             try:
@@ -248,6 +252,19 @@ class Exchange:
             sent = Sent.ALL if body.complete else Sent.SOME
         attempt = Attempt(self.method, self.target, self.came, body.start, body.replayable, sent, answered)
         return replay.judge(attempt, self.door.table)
+
+    @property
+    def twin_key(self) -> bytes:
+        """See gate.Waiting."""
+        streams = b"text/event-stream" in b",".join(headers.values(self.came, b"accept"))
+        if self.method != b"GET" or self.body.present or self.stream is not None or streams or is_websocket(self):
+            return b""
+        return b"%d %d %b" % (self.request.version.minor, self.request.keep_alive, self.head)
+
+    @property
+    def copy(self) -> Copy | None:
+        """See gate.Waiting."""
+        return self.reply.copy
 
     async def while_waiting(self) -> None:
         """Comments into a stream that is open already; else the body is taken in."""

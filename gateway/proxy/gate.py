@@ -24,6 +24,7 @@ from .conductor import Conductor
 from .hall import Hall
 from .hold import Go, Hold, No, State, Wait, Why
 from .release import Release
+from .twins import Copy, Twins
 from .upstream import Connection, Pool
 
 log = structlog.get_logger()
@@ -42,6 +43,14 @@ class Inside(Protocol):
 
 class Waiting(Inside, Protocol):
     """An exchange that may stand in line."""
+
+    @property
+    def twin_key(self) -> bytes:
+        """All that it says, if another one that says the same may have its answer; else b""."""
+
+    @property
+    def copy(self) -> Copy | None:
+        """Its answer for such others, if it can be shared."""
 
     async def while_waiting(self) -> None:
         """What to do meanwhile; cancelled when the wait is over."""
@@ -105,11 +114,13 @@ class Gate:
         self.quiet = asyncio.Event()
         """Nobody is inside; kept right only while the gate is not open."""
         self.counts: Counter[str] = Counter()
-        """For metrics.py: held, refused, moves, websockets_kept, websockets_lost."""
+        """For metrics.py: held, shared, refused, moves, websockets_kept, websockets_lost."""
+        self._twins = Twins()
         self._reporter = reporter
         self._calls: dict[Inside, asyncio.Future[Pass | Refused]] = {}
         self._conductor = Conductor(self, timeouts, reporter)
         self._move: asyncio.Task[None] | None = None
+        self._patience = timeouts.hold
         self._held_bytes = 0
         self._max_held_bytes = limits.held_bytes_per_job
 
@@ -177,12 +188,39 @@ class Gate:
     # The exchanges' side
 
     @asynccontextmanager
-    async def passage(self, exchange: Waiting) -> AsyncIterator[Pass | Refused]:
+    async def passage(self, exchange: Waiting) -> AsyncIterator[Pass | Refused | Copy]:
         """Inside for as long as the block runs, if the answer is Pass. Cancelling gives the place up."""
+        key = exchange.twin_key if self.hold.state is State.HELD else b""
+        while key and (elder := self._twins.elder(key)) is not None:
+            copy = await self._follow(elder, exchange)
+            if copy is not None:
+                yield copy
+                return
+        if key:
+            self._twins.lead(key)
         try:
             yield await self._arrive(exchange)
         finally:
             self.leave(exchange)
+            if key:
+                self._twins.settle(key, exchange.copy)
+
+    def is_awaited(self, key: bytes) -> bool:
+        """Whether others may want the answer to a request that says this."""
+        return self._twins.elder(key) is not None
+
+    async def _follow(self, elder: asyncio.Future[Copy | None], exchange: Waiting) -> Copy | Refused | None:
+        """What another one was answered. It takes no place in line."""
+        meanwhile = asyncio.create_task(exchange.while_waiting(), name="while waiting")
+        self.counts["shared"] += 1
+        try:
+            async with asyncio.timeout(self._patience):
+                return await asyncio.shield(elder)
+        except TimeoutError:
+            return Refused(Outcome.HOLD_TIMEOUT)
+        finally:
+            meanwhile.cancel()
+            await asyncio.gather(meanwhile, return_exceptions=True)
 
     def enter(self, exchange: Inside) -> bool:
         """Go on at once, without a task, until `leave`; False if the gate is not open."""

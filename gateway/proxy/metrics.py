@@ -15,6 +15,7 @@ _LABELS = ("job", "port")
 _COUNTERS = {
     "requests": "Times that bytes of requests came.",
     "held": "Requests that waited for a job to come back.",
+    "shared": "Requests that waited for the answer to another one that said the same.",
     "refused": "Answers of the gateway's own instead of the job's.",
     "moves": "Times that a listener was opened again.",
     "websockets_kept": "WebSockets that went on over a move.",

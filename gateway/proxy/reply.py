@@ -19,6 +19,7 @@ from aiohttp.abc import AbstractStreamWriter
 from gateway.errors import Outcome
 
 from .headers import RawHeaders, answer_head
+from .twins import Copy, Tape
 
 
 class Form(enum.Enum):
@@ -42,9 +43,12 @@ class Reply(web.StreamResponse):
         self.finished = False
         self.size = 0
         """Bytes of body written."""
+        self.tape: Tape | None = None
+        """Records what goes out, for others who ask for the same."""
         self._to = request
         self._write_idle = write_idle
         self._chunked = False
+        self._was_cut = False
         self._set_keep(request.keep_alive)
 
     def _set_keep(self, keep: bool) -> None:
@@ -91,9 +95,25 @@ class Reply(web.StreamResponse):
         self.finished = True
         await self._drain()
 
+    @property
+    def copy(self) -> Copy | None:
+        """What was recorded, if it is whole."""
+        data = self.tape.data if self.tape is not None and self.finished and not self._was_cut else None
+        return None if data is None else Copy(self.status, data, self.size, bool(self._keep_alive))
+
+    async def repeat(self, copy: Copy) -> None:
+        """Answer what another one was answered. Raises ClientGone."""
+        self.set_status(copy.status)
+        self.begun, self.size = True, copy.size
+        if not copy.keep:
+            self.last()
+        self._put(copy.data)
+        self.finished = True
+        await self._drain()
+
     def cut(self) -> None:
         """End here, so that the client sees that something is missing."""
-        self.finished = True
+        self.finished = self._was_cut = True
         self._set_keep(False)
 
     def _put(self, data: bytes) -> None:
@@ -101,6 +121,8 @@ class Reply(web.StreamResponse):
         if transport is None or transport.is_closing():
             raise ClientGone
         transport.write(data)
+        if self.tape is not None:
+            self.tape.add(data)
 
     async def _drain(self) -> None:
         try:

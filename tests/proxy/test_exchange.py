@@ -259,6 +259,52 @@ async def test_what_was_held_goes_on_a_few_at_a_time_and_long_polls_hold_nobody_
         assert all(body == b"ok" for _, body in await asyncio.gather(*asks))
 
 
+async def test_identical_requests_that_wait_are_asked_once_and_all_answered() -> None:
+    asked: list[bytes] = []
+
+    async def script(peer: Conversation) -> None:
+        while True:
+            head = await peer.head()
+            asked.append(head.split(b" ")[1])
+            size = 100_000 if b"/large" in head else 5
+            await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-Job: 1\r\n\r\n" % size + b"x" * size)
+
+    async with gateway() as gate, backend(script) as (_, host, port):
+        me, other = "Cookie: login=me", "Cookie: login=other"
+        polls = [asyncio.create_task(gate.ask(gate.get("/poll", me))) for _ in range(8)]
+        polls += [asyncio.create_task(gate.ask(gate.get("/poll", other)))]
+        large = [asyncio.create_task(gate.ask(gate.get("/large", me))) for _ in range(3)]
+        await eventually(lambda: gate.gate.counts["shared"] == 9 and gate.gate.waiting == 3, "they wait for each other")
+        leaver = await gate.client()
+        await leaver.say(gate.get("/poll", me))
+        await eventually(lambda: gate.gate.counts["shared"] == 10, "one more")
+        await leaver.close()
+        await gate.open(host, port)
+        answers = await asyncio.gather(*polls)
+        assert {(head.split(b"\r\n")[0], body) for head, body in answers} == {(b"HTTP/1.1 200 OK", b"xxxxx")}
+        assert all(len(body) == 100_000 for _, body in await asyncio.gather(*large))
+        assert all(b"X-Job: 1" in head for head, _ in answers)
+    assert asked.count(b"/poll") == 2, "once for each login"
+    assert asked.count(b"/large") == 3, "a large answer is not shared"
+
+
+async def test_who_waits_for_anothers_answer_asks_itself_if_that_one_leaves() -> None:
+    async def script(peer: Conversation) -> None:
+        await peer.head()
+        await peer.say(OK)
+
+    async with gateway() as gate, backend(script) as (_, host, port):
+        first = await gate.client()
+        await first.say(gate.get("/poll"))
+        await eventually(lambda: gate.gate.waiting == 1, "in line")
+        second = asyncio.create_task(gate.ask(gate.get("/poll")))
+        await eventually(lambda: gate.gate.counts["shared"] == 1, "behind the first")
+        await first.close()
+        await eventually(lambda: gate.gate.counts["held"] == 2 and gate.gate.waiting == 1, "in line itself")
+        await gate.open(host, port)
+        assert (await second)[1] == b"ok"
+
+
 async def test_a_navigation_gets_the_waiting_page_and_an_api_call_waits() -> None:
     async with gateway() as gate:
         head, body = await gate.ask(gate.get("/lab", NAVIGATION))
