@@ -47,7 +47,7 @@ class Delivery:
     async def _pass_on(self) -> None:
         while chunk := await self._connection.read():
             await self._exchange.reply.send(chunk)
-        await self._exchange.reply.finish()
+        await self._exchange.reply.finish(headers.trailers(self._connection.trailers))
 
     def _begins_stream(self) -> bool:
         events = is_event_stream(self._answer.status, self._answer.headers)

@@ -30,6 +30,11 @@ _OURS = frozenset(
 # `Expect` is answered here (RFC 9110 §10.1.1); `Proxy` becomes HTTP_PROXY in CGI programs; h2c never passes.
 _NEVER = frozenset(b"expect proxy http2-settings".split())
 
+_NO_TRAILERS = _HOP_BY_HOP | frozenset(
+    b"content-length content-encoding content-type content-range host authorization set-cookie cookie cache-control "
+    b"expires location vary strict-transport-security".split()
+)
+
 _HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LARGEST_PORT = 65535
 _TARGET = re.compile(rb"/[\x21-\x22\x24-\x7e\x80-\xff]*")  # origin-form, no fragment (RFC 9112 §3.2.1)
@@ -112,6 +117,11 @@ def for_browser(headers: Sequence[tuple[bytes, bytes]], visit: Visit) -> RawHead
             continue
         out.append((name, value))
     return out
+
+
+def trailers(lines: Sequence[tuple[bytes, bytes]]) -> RawHeaders:
+    """What may follow a body: nothing that says how to read the message, or who may (RFC 9110 §6.5.1)."""
+    return [line for line in lines if line[0].lower() not in _NO_TRAILERS]
 
 
 def _set_cookie(name: bytes, value: bytes, prefix: str) -> RawHeaders:

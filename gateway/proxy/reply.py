@@ -88,10 +88,10 @@ class Reply(web.StreamResponse):
         self._put(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
         await self._drain()
 
-    async def finish(self) -> None:
-        """The body is complete. Raises ClientGone."""
+    async def finish(self, trailers: RawHeaders | None = None) -> None:
+        """The body is complete. `trailers` follow it if its framing allows. Raises ClientGone."""
         if self._chunked:
-            self._put(b"0\r\n\r\n")
+            self._put(b"0\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % line for line in trailers or ()))
         self.finished = True
         await self._drain()
 

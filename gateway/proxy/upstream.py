@@ -95,6 +95,9 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._reason = b""
         self._fields: RawHeaders = []
+        self.trailers: RawHeaders = []
+        """What followed the last chunk of the body that was read."""
+        self._trailer_size = 0
         self._method = b""
         self._answer: Answer | None = None
         self._interim: deque[Answer] = deque()
@@ -121,7 +124,8 @@ class Connection(asyncio.Protocol):
         """A new exchange starts."""
         self._phase = _Phase.HEAD
         self._method, self._answer, self._keep, self.sent = method, None, False, 0
-        self._interims = 0
+        self._interims = self._trailer_size = 0
+        self.trailers = []
         self._head.clear()
         self._chunks.clear()
         self._queued = 0
@@ -395,8 +399,13 @@ class Connection(asyncio.Protocol):
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._phase is _Phase.HEAD:  # later ones are trailers
+        if self._phase is _Phase.HEAD:
             self._fields.append((name, value))
+            return
+        self._trailer_size += len(name) + len(value) + 4
+        if self._trailer_size > self._limits.head or _FORBIDDEN_IN_VALUE.search(value):
+            raise BadAnswer("trailers that are too large, or hold control characters")
+        self.trailers.append((name, value))
 
     def on_message_begin(self) -> None:
         if self._phase is _Phase.DONE:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from gateway.config import Limits, Timeouts
+from gateway.proxy import headers
 from gateway.types import GateState, JobStatus, Rule
 from tests.peers import Conversation, backend, eventually
 
@@ -90,6 +91,25 @@ async def test_known_length_stays_known_and_chunks_stay_chunks() -> None:
     assert [body for _, body in seen] == [b"hello", b"hello"]
     assert field(seen[0][0], b"content-length") == [b"5"] and not field(seen[0][0], b"transfer-encoding")
     assert field(seen[1][0], b"transfer-encoding") == [b"chunked"] and not field(seen[1][0], b"content-length")
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])  # the straight path, and the other
+async def test_what_follows_a_chunked_body_goes_on(method: bytes) -> None:
+    async def script(peer: Conversation) -> None:
+        await peer.head()
+        await peer.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await peer.say(b"2\r\nab\r\n0\r\nX-Sum: 1\r\nX-Second: 2\r\n\r\n")
+
+    async with backend(script) as (_, host, port), gateway(host, port) as gate:
+        client = await gate.client()
+        await client.say(method + b" / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert b"chunked" in await client.head()
+        assert await client.until(b"\r\n\r\n") == b"2\r\nab\r\n0\r\nX-Sum: 1\r\nX-Second: 2\r\n\r\n"
+
+
+def test_trailers_say_nothing_about_the_message_itself() -> None:
+    lines = [(b"X-Sum", b"1"), (b"Set-Cookie", b"a=1"), (b"content-length", b"3"), (b"Connection", b"close")]
+    assert headers.trailers(lines) == [(b"X-Sum", b"1")]
 
 
 async def test_answers_stream_chunk_by_chunk() -> None:
