@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from gateway.config import Limits
 
 from . import headers
+from .answer import Answer, BadAnswer, Framing
 from .coding import Decoder, Undecodable, coding_of
 from .documents import Page
 from .inject import Injector
 from .reply import Form
 from .sse import EventStream, is_event_stream
 from .twins import Tape
-from .upstream import Answer, BadAnswer, Connection, Framing, Lost
+from .upstream import Connection, Lost
 
 if TYPE_CHECKING:
     from .exchange import Exchange

@@ -26,6 +26,7 @@ from gateway.errors import Outcome
 from gateway.types import GateState
 
 from . import headers, own, replay
+from .answer import Answer, BadAnswer
 from .body import Body, BodyTimeout
 from .browser import BrowserConnection
 from .deliver import Delivery
@@ -38,7 +39,7 @@ from .replay import Attempt, Sent, Verdict
 from .reply import ClientGone, Reply
 from .sse import HEARTBEAT, EventStream
 from .twins import Copy
-from .upstream import Answer, BadAnswer, Connection, Lost, Unreachable
+from .upstream import Connection, Lost, Unreachable
 
 log = structlog.get_logger()
 

@@ -23,9 +23,10 @@ from gateway.types import GateReport, GateState, Listener
 from .conductor import Conductor
 from .hall import Hall
 from .hold import Go, Hold, No, State, Wait, Why
+from .pool import Pool
 from .release import Release
 from .twins import Copy, Twins
-from .upstream import Connection, Pool
+from .upstream import Connection
 
 log = structlog.get_logger()
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from gateway.types import WebSocketPolicy
 
+from .answer import Answer
 from .extensions import chosen, offer
 from .headers import RawHeaders, answer_head, for_browser, values
 from .relay import Relay, Resume
 from .reply import HandedOver
-from .upstream import Answer, Connection
+from .upstream import Connection
 
 if TYPE_CHECKING:
     from .exchange import Exchange

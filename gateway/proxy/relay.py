@@ -28,13 +28,14 @@ import structlog
 
 from gateway.config import Limits, Timeouts
 
+from .answer import UpstreamError
 from .doubt import Doubt
 from .extensions import Chosen, chosen
 from .frames import Control, Data, FrameError, Opcode, Piece, Scanner, close_frame, frame
 from .gate import Gate
 from .leg import Leg
 from .terminal import TerminalReplay
-from .upstream import Connection, UpstreamError
+from .upstream import Connection
 
 log = structlog.get_logger()
 

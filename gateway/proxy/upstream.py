@@ -1,37 +1,24 @@
-"""The only place that dials a job: connections, the pool, and the border where foreign errors become ours.
+"""A connection to a job, and the border where foreign errors become ours.
 
-A `Connection` carries one exchange at a time. Its head is collected here, bounded, and given to llhttp whole;
-bodies with a length or without framing are passed on as they come, chunked ones go through llhttp. Nothing is
-decoded.
+A `Connection` carries one exchange at a time. Its head is collected here, bounded, and read whole (answer.py); bodies
+with a length or without framing are passed on as they come, chunked ones are read. Nothing is decoded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import enum
-import re
-import time
 from collections import deque
-from dataclasses import dataclass
 from typing import Protocol, cast
 
-import httptools
+from gateway.config import Limits
 
-from gateway.config import Limits, Timeouts
-from gateway.types import Address
-
-RawHeaders = list[tuple[bytes, bytes]]
+from .answer import Answer, BadAnswer, Framing, Reading, UpstreamError
+from .headers import RawHeaders
 
 _END_OF_HEAD = b"\r\n\r\n"
-_FORBIDDEN_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5
-_DIGITS = re.compile(rb"[0-9]{1,18}")
-_BODILESS = frozenset({204, 304})  # RFC 9112 §6.3, with HEAD and 1xx
 _SWITCHING = 101
 _CHUNK_COST = 64  # bytes that a queued chunk takes besides its own
-
-
-class UpstreamError(Exception):
-    """The job's side failed. `str()` is for the log."""
 
 
 class Unreachable(UpstreamError):
@@ -40,30 +27,6 @@ class Unreachable(UpstreamError):
 
 class Lost(UpstreamError):
     """The connection ended before the answer did."""
-
-
-class BadAnswer(UpstreamError):
-    """What came is not an HTTP answer that may be passed on."""
-
-
-class Framing(enum.Enum):
-    """How the end of an answer's body is known (RFC 9112 §6.3)."""
-
-    NONE = "none"
-    LENGTH = "length"
-    CHUNKED = "chunked"
-    CLOSE = "close"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The head of an answer; header names and values are the job's own bytes, in order."""
-
-    status: int
-    reason: bytes
-    headers: RawHeaders
-    framing: Framing
-    length: int | None = None
 
 
 class Sink(Protocol):
@@ -92,12 +55,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._phase = _Phase.IDLE
         self._head = bytearray()
-        self._parser: httptools.HttpResponseParser | None = None
-        self._reason = b""
-        self._fields: RawHeaders = []
-        self.trailers: RawHeaders = []
-        """What followed the last chunk of the body that was read."""
-        self._trailer_size = 0
+        self._reading: Reading | None = None
         self._method = b""
         self._answer: Answer | None = None
         self._interim: deque[Answer] = deque()
@@ -124,8 +82,7 @@ class Connection(asyncio.Protocol):
         """A new exchange starts."""
         self._phase = _Phase.HEAD
         self._method, self._answer, self._keep, self.sent = method, None, False, 0
-        self._interims = self._trailer_size = 0
-        self.trailers = []
+        self._interims = 0
         self._head.clear()
         self._chunks.clear()
         self._queued = 0
@@ -172,6 +129,11 @@ class Connection(asyncio.Protocol):
             if self._error is not None:
                 raise self._error
             await self._wait()
+
+    @property
+    def trailers(self) -> RawHeaders:
+        """What followed the body that was read."""
+        return self._reading.trailers if self._reading is not None else []
 
     @property
     def reusable(self) -> bool:
@@ -302,7 +264,9 @@ class Connection(asyncio.Protocol):
             raise BadAnswer("a head that is too large")
         head, rest = bytes(self._head[:end]), bytes(self._head[end:])
         self._head.clear()
-        answer = self._parse(head)
+        self._reading = Reading(self._method, self._limits)
+        answer = self._reading.head(head)
+        self._keep = self._reading.keep
         if 100 <= answer.status < 200 and answer.status != _SWITCHING:
             self._interims += 1
             if self._interims > self._limits.interim:
@@ -319,49 +283,6 @@ class Connection(asyncio.Protocol):
         if rest:
             self.data_received(rest)
 
-    def _parse(self, head: bytes) -> Answer:
-        self._fields, self._reason = [], b""
-        self._parser = parser = httptools.HttpResponseParser(self)
-        try:
-            parser.feed_data(head)
-        except httptools.HttpParserUpgrade:
-            pass
-        except httptools.HttpParserError as error:
-            raise BadAnswer(str(error)) from error
-        status, version = parser.get_status_code(), parser.get_http_version()
-        if status < 100 or version not in ("1.0", "1.1"):
-            raise BadAnswer("a status or version that HTTP does not have")
-        if version == "1.0" and any(name.lower() == b"transfer-encoding" for name, _ in self._fields):
-            raise BadAnswer("a transfer coding in HTTP/1.0")  # RFC 9112 §6.1
-        for _, value in self._fields:
-            if _FORBIDDEN_IN_VALUE.search(value):
-                raise BadAnswer("a control character in a header")
-        if _FORBIDDEN_IN_VALUE.search(self._reason):
-            raise BadAnswer("a control character in the reason phrase")
-        if len(self._fields) > self._limits.header_count:
-            raise BadAnswer("too many headers")
-        framing, length = self._framing(status)
-        self._keep = parser.should_keep_alive() and framing is not Framing.CLOSE
-        if framing is not Framing.CHUNKED:
-            self._parser = None  # it knows us: a circle, which only the garbage collector would open
-        return Answer(status, self._reason, list(self._fields), framing, length)
-
-    def _framing(self, status: int) -> tuple[Framing, int | None]:
-        """RFC 9112 §6.3, in its order; stricter where it allows a choice."""
-        lengths = {value for name, value in self._fields if name.lower() == b"content-length"}
-        codings = [value for name, value in self._fields if name.lower() == b"transfer-encoding"]
-        if any(not _DIGITS.fullmatch(value) for value in lengths) or len(lengths) > 1:
-            raise BadAnswer("a Content-Length that is not one number")
-        if self._method == b"HEAD" or status in _BODILESS or status < 200:
-            return Framing.NONE, None
-        if codings:
-            if len(codings) > 1 or codings[0].strip().lower() != b"chunked" or lengths:
-                raise BadAnswer("a Transfer-Encoding other than one `chunked`, or with a Content-Length")
-            return Framing.CHUNKED, None
-        if lengths:
-            return Framing.LENGTH, int(lengths.pop())
-        return Framing.CLOSE, None
-
     def _on_body(self, data: bytes) -> None:
         assert self._answer is not None
         match self._answer.framing:
@@ -374,16 +295,16 @@ class Connection(asyncio.Protocol):
                 if extra > 0:
                     self._keep = False  # what follows is nobody's answer
             case Framing.CHUNKED:
-                self._feed_chunked(data)
+                self._on_chunks(data)
             case Framing.CLOSE | Framing.NONE:
                 self._queue(data)
 
-    def _feed_chunked(self, data: bytes) -> None:
-        assert self._parser is not None
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            raise BadAnswer(str(error)) from error
+    def _on_chunks(self, data: bytes) -> None:
+        assert self._reading is not None
+        for piece in self._reading.chunks(data):
+            self._queue(piece)
+        if self._reading.complete:
+            self._phase, self._keep = _Phase.DONE, self._reading.keep
 
     def _queue(self, data: bytes) -> None:
         if not data:
@@ -392,112 +313,3 @@ class Connection(asyncio.Protocol):
         self._queued += len(data) + _CHUNK_COST
         if self._queued >= self._limits.high_water and self._transport is not None:
             self._transport.pause_reading()
-
-    # llhttp's callbacks
-
-    def on_status(self, reason: bytes) -> None:
-        self._reason += reason
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._phase is _Phase.HEAD:
-            self._fields.append((name, value))
-            return
-        self._trailer_size += len(name) + len(value) + 4
-        if self._trailer_size > self._limits.head or _FORBIDDEN_IN_VALUE.search(value):
-            raise BadAnswer("trailers that are too large, or hold control characters")
-        self.trailers.append((name, value))
-
-    def on_message_begin(self) -> None:
-        if self._phase is _Phase.DONE:
-            self._keep = False  # a second answer that nobody asked for
-
-    def on_body(self, data: bytes) -> None:
-        if self._phase is _Phase.BODY:
-            self._queue(data)
-
-    def on_message_complete(self) -> None:
-        if self._phase is _Phase.BODY:
-            self._phase = _Phase.DONE
-            self._parser = None
-
-
-async def dial(address: Address, timeouts: Timeouts, limits: Limits) -> Connection:
-    """A fresh connection. Raises Unreachable."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(timeouts.dial):
-            _, connection = await loop.create_connection(lambda: Connection(limits), address.host, address.port)
-    except (OSError, TimeoutError) as error:
-        raise Unreachable(f"{address}: {type(error).__name__}") from error
-    return connection
-
-
-class Pool:
-    """Idle connections to one server, newest first: the newest is the likeliest to live."""
-
-    def __init__(self, timeouts: Timeouts, limits: Limits) -> None:
-        self._timeouts, self._limits = timeouts, limits
-        self._idle: list[Connection] = []
-        self._address: Address | None = None
-        self._sweep: asyncio.TimerHandle | None = None
-
-    def aim(self, address: Address | None) -> None:
-        """Where to dial from now on; idle connections to elsewhere are closed."""
-        if address != self._address:
-            self.close()
-        self._address = address
-
-    def take(self) -> Connection | None:
-        """An idle connection that lives, if there is one."""
-        idle = self._idle
-        while idle:
-            connection = idle.pop()
-            if connection.alive:
-                return connection
-        return None
-
-    async def get(self, *, fresh: bool) -> Connection:
-        """An idle connection unless `fresh` is asked for, else a new one. Raises Unreachable."""
-        idle = None if fresh else self.take()
-        if idle is not None:
-            return idle
-        if self._address is None:
-            raise Unreachable("the job has no address")
-        return await dial(self._address, self._timeouts, self._limits)
-
-    def put(self, connection: Connection) -> None:
-        """Give one back after `head` and `read`; it is closed if it cannot be used again."""
-        if connection.reusable:
-            self.keep(connection)
-        else:
-            connection.abort("not kept")
-
-    def keep(self, connection: Connection) -> None:
-        """Give one back that is known to be usable."""
-        if len(self._idle) >= self._limits.idle_upstream or not connection.alive:
-            connection.abort("not kept")
-            return
-        connection.rest(time.monotonic())
-        self._idle.append(connection)
-        if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(self._timeouts.pool_idle, self._drop_old)
-
-    def close(self) -> None:
-        """Close what is idle."""
-        if self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
-        for connection in self._idle:
-            connection.abort("the pool is closed")
-        self._idle.clear()
-
-    def _drop_old(self) -> None:
-        """One timer for all: a connection is idle for `pool_idle` seconds at least, twice that at most."""
-        self._sweep = None
-        loop = asyncio.get_running_loop()
-        limit = time.monotonic() - self._timeouts.pool_idle
-        for connection in [one for one in self._idle if one.idle_since <= limit]:
-            self._idle.remove(connection)
-            connection.abort("idle for too long")
-        if self._idle:
-            self._sweep = loop.call_later(self._timeouts.pool_idle, self._drop_old)

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from gateway.config import Limits, Timeouts
-from gateway.proxy.upstream import Connection, Pool, Unreachable
+from gateway.proxy.pool import Pool
+from gateway.proxy.upstream import Connection, Unreachable
 from gateway.types import Address
 from tests.peers import DEADLINE, Conversation, backend, eventually
 
