@@ -16,7 +16,6 @@ import asyncio
 import enum
 import time
 from contextlib import suppress
-from functools import cached_property
 
 import structlog
 from aiohttp import ClientError, web
@@ -27,14 +26,12 @@ from gateway.types import GateState
 
 from . import headers, own, replay
 from .answer import Answer, BadAnswer
-from .body import Body, BodyTimeout
-from .browser import BrowserConnection
+from .ask import Ask
+from .body import BodyTimeout
 from .deliver import Delivery
-from .documents import may_inject_request
 from .door import Door
 from .gate import Refused
-from .handshake import is_websocket, offered, open_relay
-from .headers import RawHeaders, Visit
+from .handshake import is_websocket, open_relay
 from .replay import Attempt, Sent, Verdict
 from .reply import ClientGone, Reply
 from .sse import HEARTBEAT, EventStream
@@ -51,18 +48,12 @@ class _Next(enum.Enum):
     AGAIN = "again"
 
 
-class Exchange:
+class Exchange(Ask):
     """One request. Made for it, used once."""
 
     def __init__(self, request: web.BaseRequest, door: Door) -> None:
-        self.request, self.door, self.gate = request, door, door.gate
-        self.method = request.method.encode()
-        self.target = request.raw_path.encode("utf-8", "surrogateescape")
-        self.came: RawHeaders = list(request.raw_headers)
+        super().__init__(request, door)
         self.reply: Reply = Reply(request, door.config.timeouts.write_idle)
-        timeouts, limits = door.config.timeouts, door.config.limits
-        keep = replay.worth_keeping(self.method, self.target, door.table)
-        self.body = Body(request, door.gate, timeouts, limits, keep=keep)
         self._cut = False  # by the gate: nothing may reach the job before it has let us in again
         self._connection: Connection | None = None
         self.stream: EventStream | None = None
@@ -75,7 +66,7 @@ class Exchange:
     async def run(self) -> web.StreamResponse:
         """Answer the request. CancelledError means that the client has left."""
         try:
-            refusal = self._admit()
+            refusal = self.admit()
             if refusal is not None:
                 self.reply.last()
                 return await self._refuse(refusal)
@@ -284,64 +275,11 @@ class Exchange:
 
     # Details
 
-    @property
-    def host(self) -> bytes:
-        """The Host header as it came."""
-        found = headers.values(self.came, b"host")
-        return found[0] if found else b""
-
-    @property
-    def client(self) -> BrowserConnection:
-        """The connection it came by."""
-        protocol = self.request.protocol
-        assert isinstance(protocol, BrowserConnection)
-        return protocol
-
-    @property
-    def visit(self) -> Visit:
-        """Who asks."""
-        return self.door.visit(self.client.client, self.host, self.client.scheme)
-
-    @property
-    def navigation(self) -> bool:
-        """A person's browser opens a page: it is given pages, not a bare 503."""
-        return may_inject_request(self.method, self.target, self.came)
-
-    def _admit(self) -> Outcome | None:
-        """What may not pass gets its answer here; aiohttp's parser has refused the rest already."""
-        if not self.client.allowed:
-            return Outcome.REFUSED
-        if self.method in (b"CONNECT", b"TRACE"):
-            return Outcome.NO_TUNNELS
-        if sum(len(name) + len(value) + 4 for name, value in self.came) > self.door.config.limits.head:
-            return Outcome.HEADERS_TOO_LARGE
-        hosts = headers.values(self.came, b"host")
-        if len(hosts) != 1 or not headers.well_formed_host(hosts[0]) or not headers.well_formed_target(self.target):
-            return Outcome.BAD_REQUEST
-        if not headers.served_host(hosts[0], self.door.names):
-            return Outcome.WRONG_HOST
-        codings = headers.values(self.came, b"transfer-encoding")
-        if codings and [coding.strip().lower() for coding in codings] != [b"chunked"]:
-            return Outcome.BAD_CODING
-        return None
-
-    @cached_property
-    def head(self) -> bytes:
-        """The request's head as the job gets it."""
-        return headers.request_head(self.method, self.target, self._out())
-
     def _head_again(self) -> bytes:
         """The same request for the rest of a stream."""
         assert self.stream is not None
         lines = headers.for_job(self.stream.again(self.came), self.target, self.visit, upgrade=False)
         return headers.request_head(self.method, self.target, lines)
-
-    def _out(self) -> RawHeaders:
-        if is_websocket(self):
-            return headers.for_job(offered(self), self.target, self.visit, upgrade=True)
-        came = self.door.documents.asked(self.came) if self.navigation else self.came
-        out = headers.for_job(came, self.target, self.visit, upgrade=False)
-        return [*out, (b"Transfer-Encoding", b"chunked")] if self.body.chunked else out
 
     def _wants_fresh(self) -> bool:
         """A pooled connection may just be closing: only for what may be sent again if it is (RFC 9112 §9.3.1)."""

@@ -15,6 +15,7 @@ from .reply import HandedOver
 from .upstream import Connection
 
 if TYPE_CHECKING:
+    from .ask import Ask
     from .exchange import Exchange
 
 # Jupyter's, whatever the base URL. Kernels replay by session id, terminals their last output, events their stream.
@@ -22,7 +23,7 @@ _GO_ON = re.compile(rb"/api/(?:kernels/[^/?]+/channels|events/subscribe)(?:\?|$)
 _TERMINAL = re.compile(rb"/terminals/websocket/[^/?]+(?:\?|$)")
 
 
-def is_websocket(exchange: Exchange) -> bool:
+def is_websocket(exchange: Ask) -> bool:
     """RFC 6455 §4.1: a GET of HTTP/1.1 that asks for exactly this upgrade."""
     came = exchange.came
     if exchange.request.version < (1, 1):
@@ -44,7 +45,7 @@ def resume_for(policy: WebSocketPolicy, target: bytes) -> Resume:
     return Resume.COME_BACK
 
 
-def offered(exchange: Exchange) -> RawHeaders:
+def offered(exchange: Ask) -> RawHeaders:
     """The handshake's lines with the extensions that this protocol may have."""
     resume = resume_for(exchange.gate.listener.websocket, exchange.target)
     if resume is Resume.COME_BACK:
