@@ -69,6 +69,15 @@ class Leg(asyncio.Protocol):
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
 
+    async def within(self, seconds: float, wanted: asyncio.Future[None]) -> bool:
+        """Whether it came, before the time was over or the connection ended."""
+        lost = asyncio.create_task(self.lost())
+        try:
+            await asyncio.wait({wanted, lost}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            lost.cancel()
+        return wanted.done()
+
     @property
     def data_received(self) -> Callable[[bytes], None]:  # one call less for each read
         """Bytes come straight to the relay."""

@@ -29,13 +29,14 @@ import structlog
 from gateway.config import Limits, Timeouts
 
 from .answer import UpstreamError
+from .beat import Beat
 from .doubt import Doubt
-from .extensions import Chosen, chosen
+from .extensions import Chosen
 from .frames import Control, Data, FrameError, Opcode, Piece, Scanner, close_frame, frame
 from .gate import Gate
 from .leg import Leg
+from .redial import shake_again
 from .terminal import TerminalReplay
-from .upstream import Connection
 
 log = structlog.get_logger()
 
@@ -123,7 +124,7 @@ class Relay:
         self._barrier: asyncio.Future[None] | None = None  # then: the job answered the barrier
         self._parking: asyncio.Task[None] | None = None
         self._recovering: asyncio.Task[None] | None = None
-        self._beat: asyncio.TimerHandle | None = None
+        self._beat = Beat(timeouts.ping, self._ping)
         self._ended: Callable[[], None] = lambda: None
 
     # Life
@@ -163,11 +164,11 @@ class Relay:
             await asyncio.shield(self._parking)
 
     async def _park(self, job: Leg) -> None:
-        if self._settled is not None and not await _within(self._timeouts.drain, self._settled, job):
+        if self._settled is not None and not await job.within(self._timeouts.drain, self._settled):
             self._broken = "a message was under way"
         self._barrier = asyncio.get_running_loop().create_future()
         job.send(frame(Opcode.PING, _BARRIER, masked=True))
-        if not await _within(self._timeouts.barrier, self._barrier, job):
+        if not await job.within(self._timeouts.barrier, self._barrier):
             self._broken = self._broken or "the job did not confirm what was sent"
         job.send(close_frame(_GOING_AWAY, "", masked=True))
         with suppress(TimeoutError):
@@ -187,7 +188,7 @@ class Relay:
             return False
         try:
             async with asyncio.timeout(self._timeouts.redial):
-                transport, rest = await self._redial()
+                transport, rest = await shake_again(self._gate, self._head, self._chosen)
         except (UpstreamError, TimeoutError) as error:
             log.warning("websocket not revived", path=self.path.decode("latin-1"), why=str(error))
             self.end(SERVICE_RESTART, "the job has moved")
@@ -200,7 +201,7 @@ class Relay:
         if self._state is _State.DONE:
             return
         self._state = _State.CLOSING
-        self._stop_beat()
+        self._beat.stop()
         if self._job is not None:
             self._job.send(close_frame(_GOING_AWAY, "", masked=True))
             self._job.close(self._timeouts.close)
@@ -213,7 +214,7 @@ class Relay:
         if self._state is _State.DONE:
             return
         self._state = _State.DONE
-        self._stop_beat()
+        self._beat.stop()
         self._doubt.stop()
         self._waiting.clear()
         self._gate.relays.discard(self)
@@ -228,7 +229,7 @@ class Relay:
         self._state, self._job, self._parking = _State.PARKED, None, None
         self.parked_at = next(_parkings)
         self._settled = self._barrier = None
-        self._start_beat()
+        self._beat.start()
         if self._resume is Resume.COME_BACK and self._browser is not None:
             self._browser.stop("parked")  # what it sends now would be lost with the socket
 
@@ -236,7 +237,7 @@ class Relay:
         if self._state is not _State.PARKED:
             transport.abort()
             return
-        self._stop_beat()
+        self._beat.stop()
         if self._browser is None:
             transport.write(b"".join(self._waiting) + close_frame(_GOING_AWAY, "", masked=True))
             transport.close()
@@ -258,24 +259,6 @@ class Relay:
         if self._job is not None:
             self._job.attach()
         self._browser.go("parked")
-
-    async def _redial(self) -> tuple[asyncio.Transport, bytes]:
-        """The same handshake on a new connection. Raises UpstreamError."""
-        connection: Connection = await self._gate.connection(fresh=True)
-        try:
-            connection.begin(b"GET")
-            connection.write(self._head)
-            answer = await connection.head()
-            while 100 <= answer.status < 200 and answer.status != 101:
-                answer = await connection.head()
-            if answer.status != 101:
-                raise UpstreamError(f"the handshake was answered with {answer.status}")
-            if chosen(answer.headers) != self._chosen:
-                raise UpstreamError("another subprotocol or extension was chosen")
-            return connection.take()
-        except BaseException:
-            connection.abort("the handshake did not succeed")
-            raise
 
     def _new_down(self) -> Scanner:
         return Scanner(masked=False, extended=bool(self._chosen.extensions))
@@ -383,6 +366,11 @@ class Relay:
         if raw and self._browser is not None:
             self._browser.send(raw)
 
+    def _ping(self) -> None:
+        """The browser's side is kept alive while the job is away."""
+        if self._browser is not None:
+            self._browser.send(frame(Opcode.PING, b"", masked=False))
+
     # Ends
 
     def leg_lost(self, leg: Leg) -> None:
@@ -420,7 +408,7 @@ class Relay:
         give_up = loop.time() + self._timeouts.redial
         while self._state is _State.PARKED and self._gate.is_open and loop.time() < give_up:
             try:
-                transport, rest = await self._redial()
+                transport, rest = await shake_again(self._gate, self._head, self._chosen)
             except UpstreamError:
                 await asyncio.sleep(self._timeouts.redial_pause)
                 continue
@@ -431,28 +419,3 @@ class Relay:
             return
         if self._state is _State.PARKED and self._gate.is_open:
             self.end(SERVICE_RESTART, "the job's server was lost")
-
-    # Keep-alive of the browser's side while the job is away
-
-    def _start_beat(self) -> None:
-        self._beat = asyncio.get_running_loop().call_later(self._timeouts.ping, self._ping)
-
-    def _ping(self) -> None:
-        if self._browser is not None:
-            self._browser.send(frame(Opcode.PING, b"", masked=False))
-        self._start_beat()
-
-    def _stop_beat(self) -> None:
-        if self._beat is not None:
-            self._beat.cancel()
-            self._beat = None
-
-
-async def _within(seconds: float, wanted: asyncio.Future[None], job: Leg) -> bool:
-    """Whether it came, before the time was over or the job's side was lost."""
-    lost = asyncio.create_task(job.lost())
-    try:
-        await asyncio.wait({wanted, lost}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        lost.cancel()
-    return wanted.done()
