@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -277,6 +278,45 @@ async def test_what_was_held_goes_on_a_few_at_a_time_and_long_polls_hold_nobody_
         assert not asks[0].done() and 2 <= most <= 4
         answer.set()
         assert all(body == b"ok" for _, body in await asyncio.gather(*asks))
+
+
+async def test_an_upload_under_way_does_not_hold_a_move_up_and_arrives_whole_once() -> None:
+    got: list[bytes] = []
+    begun = asyncio.Event()
+
+    async def script(peer: Conversation) -> None:
+        await peer.head()
+        begun.set()
+        got.append(await peer.exactly(10))
+        await peer.say(OK)
+
+    times = Timeouts(drain=30.0, drain_replayable=0.05)
+    async with backend(script) as (_, host, port), backend(script) as (_, new_host, new_port):
+        async with gateway(host, port, timeouts=times) as gate:
+            client = await gate.client()
+            await client.say(b"PUT /file HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n01234")
+            await begun.wait()
+            await asyncio.wait_for(gate.hold(), 5)
+            await client.say(b"56789")
+            await gate.open(new_host, new_port)
+            assert (await client.answer())[1] == b"ok"
+    assert got == [b"0123456789"]
+
+
+async def test_a_slow_reader_does_not_hold_a_move_up() -> None:
+    async def script(peer: Conversation) -> None:
+        await peer.head()
+        await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n")
+        with suppress(ConnectionError):
+            await peer.say(b"x" * 50_000_000)
+
+    async with backend(script) as (_, host, port), gateway(host, port, timeouts=Timeouts(drain=0.3)) as gate:
+        for method in (b"GET", b"POST"):  # the straight path, and the other
+            client = await gate.client()
+            await client.say(method + b" / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            await client.head()
+        await asyncio.wait_for(gate.hold(), 5)
+        assert not gate.gate.hold.inside
 
 
 async def test_identical_requests_that_wait_are_asked_once_and_all_answered() -> None:
