@@ -194,7 +194,7 @@ class Documents:
         """`answered` for a head's bytes, which are well-formed and hold no control characters."""
         pieces = _CHANGING.split(head[:-4])
         stable, names, changing = pieces[0::3], pieces[1::3], pieces[2::3]
-        key = (visit.host, *stable, *names)
+        key = (visit.scheme.encode(), visit.host, *stable, *names)
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plan(status, stable, names, visit, body=body)
