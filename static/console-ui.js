@@ -114,7 +114,7 @@ export async function attempt(work, done) {
     await work();
     if (done) tell(done);
   } catch (error) {
-    tell(said(error), "bad");
+    if (error.name !== "AbortError") tell(said(error), "bad");  // else its page was left
   }
 }
 

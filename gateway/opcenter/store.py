@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from .tables import MIGRATIONS, Migration, meta
 STORE_ERRORS = (OSError, sa.exc.SQLAlchemyError)
 """What a loop survives: a PostgreSQL that restarts, a disk that is full for a while."""
 
+_WAY_BACK = 5.0  # seconds for a connection whose request was cancelled: a rollback
 _VERSION = "schema"
 _HOME = "home"
 
@@ -80,7 +81,13 @@ class Store:
         return store
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection. Those of requests that were just cancelled are still on their way back."""
+        pool = self._engine.pool
+        assert isinstance(pool, sa.QueuePool)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_WAY_BACK):
+                while pool.checkedout():  # noqa: ASYNC110  # the pool tells nobody
+                    await asyncio.sleep(0.005)
         await self._engine.dispose()
 
     @asynccontextmanager

@@ -25,9 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents and iscoroutinefunction(getattr(item, "obj", None)):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-            # A log that is followed asks the database again and again; cancelled at the OpCenter's end it may leave
-            # a connection to the garbage collector, which then warns in whatever test is running.
-            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

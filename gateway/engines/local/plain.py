@@ -137,7 +137,8 @@ class Plain(LocalEngine):
     async def _heal(self, record: Record) -> None:
         """Put the forwarder back if it has died with the rest of an earlier OpCenter's session."""
         run, forward = self._records.run(record.run), self._records.run(record.front)
-        if isinstance(run.state(), Alive) and not isinstance(forward.state(), Alive) and not forward.held():
+        await self._settled(forward)  # its keeper may just be writing down how it ended
+        if isinstance(run.state(), Alive) and not isinstance(forward.state(), Alive | Busy):
             home = json.loads((run.path / "home.json").read_text())
             forward = self._records.new_run(record.front)
             await keep(
