@@ -75,15 +75,21 @@ async def test_a_database_that_fails_for_a_while(world: World) -> None:
     gateway = await world.gateway()
     async with world.peer(gateway) as peer:
         job = await world.running(gateway=gateway["id"])
-        with closing(sqlite3.connect(world.home / "opcenter.db", timeout=10)) as other:
-            other.execute("ALTER TABLE leases RENAME TO away")
-            other.execute("ALTER TABLE jobs RENAME TO jobs_away")
+        database = world.home / "opcenter.db"
+        with closing(sqlite3.connect(database, timeout=10, check_same_thread=False)) as other:
+
+            async def rename(old: str, new: str) -> None:
+                """In a thread: the OpCenter in this one may have to end a transaction first."""
+                await asyncio.to_thread(other.execute, f"ALTER TABLE {old} RENAME TO {new}")
+
+            await rename("leases", "away")
+            await rename("jobs", "jobs_away")
             looks = len(world.engine.calls)
             with pytest.raises(Refusal) as info:
                 await world.api.get(f"/jobs/{job['id']}")
             assert info.value.code is Code.INTERNAL
-            other.execute("ALTER TABLE jobs_away RENAME TO jobs")
-            other.execute("ALTER TABLE away RENAME TO leases")
+            await rename("jobs_away", "jobs")
+            await rename("away", "leases")
         await world.eventually(lambda: len(world.engine.calls) > looks)
         await world.api.post(f"/jobs/{job['id']}/migrate")
         moved = await world.until(job, "Executing")
