@@ -139,5 +139,8 @@ check() {
 bench() {
     [ -f tests/bench/__main__.py ] || die 'there are no benchmarks in tests/bench'
     sh tests/bench/setup.sh || say 'Not everything that is compared could be had: what is missing is named in the results.'
-    exec .venv/bin/python -m tests.bench "$@"
+    .venv/bin/python -m tests.bench "$@"
+    if [ $# -gt 1 ]; then return; fi  # only a part was asked for
+    say 'And now whether anything is lost, for longer than the tests take:'
+    .venv/bin/python -m tests.zero_loss --long
 }

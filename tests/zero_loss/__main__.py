@@ -1,4 +1,4 @@
-"""`python -m tests.zero_loss [--long] [--moves N] [--real-moves N] [--losses N]`: zero loss, as long as you like."""
+"""`python -m tests.zero_loss [--long] [--moves N] [--real-moves N] [--losses N] [--body BYTES]`: at any length."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-USUAL = {"moves": 20, "real-moves": 5, "losses": 3}
-LONG = {"moves": 400, "real-moves": 50, "losses": 60}
+USUAL = {"moves": 20, "real-moves": 5, "losses": 3, "body": 1_000_000_000}
+LONG = {"moves": 100, "real-moves": 20, "losses": 12, "body": 5_000_000_000}
 
 
 def main() -> int:
