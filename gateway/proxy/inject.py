@@ -138,7 +138,7 @@ class Injector:
             return chunk
         if self._state is _S.START and not self._held and (usual := _USUAL.match(chunk, 0, self._left)):
             at = usual.end()
-            if chunk[at : at + 1] not in (b"", b"<"):  # else it may be the tag that follows
+            if not self._tag.startswith(chunk[at : at + len(self._tag)]):  # else it is here already, or may be
                 self.injected, self._state = True, _S.PASS
                 return b"".join((chunk[:at], self._tag, chunk[at:]))
         looked_at, rest = chunk[: self._left], chunk[self._left :]
