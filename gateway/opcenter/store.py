@@ -53,6 +53,7 @@ class Store:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._writing = asyncio.Lock()
+        self._opened: list[Any] = []  # SQLite's: the pool forgets some that a cancelled request had, still open
 
     @staticmethod
     async def open(url: str, home: str = "", migrations: Sequence[Migration] = MIGRATIONS) -> Store:
@@ -64,11 +65,12 @@ class Store:
         except (sa.exc.ArgumentError, ImportError) as error:
             sentence = f"The driver for {parsed.drivername} is missing: pip install floatgate[postgresql]"
             raise Refusal(Code.UNAVAILABLE, sentence) from error
+        store = Store(engine)
         if parsed.get_backend_name() == "sqlite":
             _check_folder(parsed)
+            sa.event.listen(engine.sync_engine, "connect", store._note)
             sa.event.listen(engine.sync_engine, "connect", _sqlite_connect)
             sa.event.listen(engine.sync_engine, "begin", _sqlite_begin)
-        store = Store(engine)
         try:
             await store._prepare(home, migrations)
         except (OSError, sa.exc.DBAPIError) as error:
@@ -89,6 +91,14 @@ class Store:
                 while pool.checkedout():  # noqa: ASYNC110  # the pool tells nobody
                     await asyncio.sleep(0.005)
         await self._engine.dispose()
+        for one in filter(_is_open, self._opened):
+            with suppress(TimeoutError, ValueError):  # ValueError: it is being closed
+                async with asyncio.timeout(_WAY_BACK):
+                    await one.close()
+        self._opened.clear()
+
+    def _note(self, connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        self._opened = [*filter(_is_open, self._opened), connection.driver_connection]
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -114,13 +124,25 @@ def _check_folder(url: sa.URL) -> None:
         raise Refusal(Code.UNAVAILABLE, f"The database {url.database} cannot be used: there is no such folder")
 
 
+def _is_open(connection: Any) -> bool:
+    """Of aiosqlite."""
+    try:
+        return bool(connection.total_changes >= 0)
+    except ValueError:
+        return False
+
+
 def _sqlite_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     """WAL: readers do not wait for the writer. FULL: what was answered survives a power cut."""
-    connection.isolation_level = None  # the driver begins nothing by itself
-    cursor: Any = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    try:
+        connection.isolation_level = None  # the driver begins nothing by itself
+        cursor: Any = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+    except BaseException:  # a request that is cancelled just now: the pool would forget the connection as it is
+        connection.terminate()
+        raise
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:

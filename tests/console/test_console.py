@@ -84,7 +84,7 @@ async def test_a_job_is_moved_suspended_resumed_and_cancelled(page: Page, world:
     await page.get_by_role("dialog").get_by_label("vCPUs").fill("4")
     await page.get_by_role("dialog").get_by_role("button", name="Migrate").click()
     await expect(page.get_by_text("The job is moving to another host.")).to_be_visible()
-    await expect(page.get_by_role("button", name="Migrate")).to_be_disabled()
+    await expect(page.get_by_role("main").get_by_role("button", name="Migrate")).to_be_disabled()
     hang.release()
     await expect(page.locator("header .chip")).to_have_text("Executing")
     assert (await world.api.get(f"/jobs/{job['id']}"))["cpu"] == 4

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import shutil
 import socket
 import subprocess
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -123,6 +126,26 @@ async def test_a_failure_between_job_and_history_leaves_neither(store: Store) ->
             (await connection.execute(sa.select(sa.func.count()).select_from(one))).scalar() for one in (jobs, history)
         ]
     assert counts == [0, 0]
+
+
+async def test_requests_that_are_cancelled_leave_no_connection_behind(tmp_path: Path) -> None:
+    async def read(store: Store) -> None:
+        async with store.read() as connection:
+            await connection.execute(sa.text("SELECT 1"))
+
+    for pause in range(40):  # in the middle of connecting, of asking, of giving back
+        store = await Store.open(sqlite_url(tmp_path / "some.db"))
+        tasks = [asyncio.create_task(read(store)) for _ in range(4)]
+        await asyncio.sleep(pause * 0.0002)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await store.close()
+    await asyncio.sleep(0.05)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert not [str(one.message) for one in said]
 
 
 async def test_a_job_that_somebody_else_changed_is_not_overwritten(store: Store) -> None:

@@ -44,17 +44,17 @@ def test_bytes_are_shared() -> None:
 async def test_the_one_that_waits_longest_makes_room_whichever_job_it_waits_for() -> None:
     hall, shed = Hall(3, 1 << 30), []
     async with backend(ok) as (_, host, port), gateway(hall=hall) as gate:
-        tasks = [asyncio.create_task(gate.ask(gate.get()))]
+        tasks = [asyncio.create_task(gate.ask(gate.get("/first")))]
         await eventually(lambda: hall.waiting == 1, "the first waits")
         hall.enter("another job's", lambda: shed.append(True))
-        for _ in range(2):
-            tasks.append(asyncio.create_task(gate.ask(gate.get())))
+        for path in ("/second", "/third"):
+            tasks.append(asyncio.create_task(gate.ask(gate.get(path))))
             await eventually(lambda: hall.waiting == 3, "it waits")
         head, body = await tasks[0]
         assert head.startswith(b"HTTP/1.1 503") and b"GATEWAY_FULL" in body
         assert b"\r\nretry-after: 5\r\n" in head.lower()
         assert not shed and not any(task.done() for task in tasks[1:])
-        tasks.append(asyncio.create_task(gate.ask(gate.get())))
+        tasks.append(asyncio.create_task(gate.ask(gate.get("/fourth"))))
         await eventually(lambda: bool(shed), "the other job's is the oldest now")
         await gate.open(host, port)
         assert [body for _, body in await asyncio.gather(*tasks[1:])] == [b"ok"] * 3
