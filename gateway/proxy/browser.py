@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_LOOKS = 8  # turns of the loop; two are enough
 _ESTABLISHED = 1  # tcp_info.tcpi_state, include/net/tcp_states.h
 
 
@@ -41,6 +42,7 @@ class BrowserConnection(RequestHandler):
         "_head_timer",
         "_listener",
         "_partial",
+        "_patience",
         "_seat",
         "_slow_timer",
         "_straight",
@@ -48,6 +50,7 @@ class BrowserConnection(RequestHandler):
         "client",
         "peer",
         "scheme",
+        "served",
         "trusted",
     )
 
@@ -70,6 +73,8 @@ class BrowserConnection(RequestHandler):
         self._ahead = b""  # came while a straight exchange was under way
         self._partial = False  # aiohttp's parser has the beginning of a head
         self._head_size = 0  # bytes of a head that is not whole yet
+        self._patience = 0  # how often to look yet whether aiohttp waits again
+        self.served = False  # the handler has answered all that came, and aiohttp is about to wait for more
         self._seat: Seat | None = None  # none: it was not admitted, or a relay has it
         self.peer = ""  # IP of the other end
         self.client, self.scheme = "", "http"  # whom it asks for: of the request, if the peer is a trusted proxy
@@ -96,7 +101,7 @@ class BrowserConnection(RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._straight.busy:
+        if self._straight.busy or self._patience:
             self._ahead += data
             if self.transport is not None and len(self._ahead) > self._listener.limits.head:
                 self.transport.pause_reading()
@@ -109,9 +114,25 @@ class BrowserConnection(RequestHandler):
             if self._head_timer is not None:
                 self._head_came()
             return
+        if self.served and not idle:
+            self.served, self._ahead, self._patience = False, data, _LOOKS
+            self._look_again()
+            return
         self._to_aiohttp(data)
 
+    def _look_again(self) -> None:
+        """A quick client asks before aiohttp's task is done with the last answer: this one may go straight yet."""
+        self._patience -= 1
+        waiting = self._waiter is not None and not self._waiter.done()
+        if self._patience and not waiting and self.transport is not None:
+            self._loop.call_soon(self._look_again)
+            return
+        self._patience = 0
+        if self.transport is not None:
+            self.data_received(self._take_ahead())
+
     def _to_aiohttp(self, data: bytes) -> None:
+        self.served = False
         before, waiter = self._request_count, self._waiter
         idle = not before or (waiter is not None and not waiter.done())  # else these are bytes of a body
         super().data_received(data)

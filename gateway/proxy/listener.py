@@ -61,8 +61,11 @@ class Listener:
         return {one.client for one in self._seats}
 
     async def _serve(self, request: BaseRequest) -> web.StreamResponse:
-        cast(BrowserConnection, request.protocol).believe(request.raw_headers)
-        return await self._handler(request)
+        connection = cast(BrowserConnection, request.protocol)
+        connection.believe(request.raw_headers)
+        answer = await self._handler(request)
+        connection.served = not request.body_exists
+        return answer
 
     async def open(self, sock: socket.socket) -> None:
         """Accept on a socket that listens already."""
