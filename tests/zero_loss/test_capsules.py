@@ -27,7 +27,7 @@ async def test_a_process_moves_and_nothing_is_lost(tmp_path: Path) -> None:
     async with product(tmp_path) as running:
         pids = watch.family(running.pid)
         await running.ask("/report")
-        before = [await watch.look(pid, tmp_path) for pid in pids]
+        before = [await watch.at_rest(pid, tmp_path) for pid in pids]
         async with crowd([running.port]) as people:
             for _ in range(REAL_MOVES):
                 await people.everybody_got_on()

@@ -60,6 +60,16 @@ async def look(pid: int, folder: Path) -> Held:
     return Held(descriptors(pid), Counter(json.loads(answer.read_text())), resident)
 
 
+async def at_rest(pid: int, folder: Path) -> Held:
+    """What it holds before anything is asked of it: as soon as it has started, and opens no more for its own use."""
+    since, count = 0, -1
+    while since < 5:
+        now = descriptors(pid)
+        since, count = (since + 1, count) if now == count else (0, now)
+        await asyncio.sleep(0.1)
+    return await look(pid, folder)
+
+
 async def quiet(pid: int, folder: Path, before: Held, growth: int) -> Held:
     """Until it holds no descriptor and no task more than before; its memory has not grown by `growth` bytes."""
     try:
