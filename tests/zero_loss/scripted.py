@@ -103,7 +103,7 @@ class Stage:
 
     async def held(self) -> list[watch.Held]:
         """What the gateway's processes hold."""
-        return [await watch.look(pid, self.home) for pid in watch.family(self.pid)]
+        return [await watch.at_rest(pid, self.home) for pid in watch.family(self.pid)]
 
     async def quiet(self, before: list[watch.Held], growth: int) -> list[watch.Held]:
         """No descriptor and no task more than before, and memory near what it was."""
