@@ -212,16 +212,12 @@ class Gate:
 
     async def _follow(self, elder: asyncio.Future[Copy | None], exchange: Waiting) -> Copy | Refused | None:
         """What another one was answered. It takes no place in line."""
-        meanwhile = asyncio.create_task(exchange.while_waiting(), name="while waiting")
         self.counts["shared"] += 1
         try:
-            async with asyncio.timeout(self._patience):
+            async with _meanwhile(exchange), asyncio.timeout(self._patience):
                 return await asyncio.shield(elder)
         except TimeoutError:
             return Refused(Outcome.HOLD_TIMEOUT)
-        finally:
-            meanwhile.cancel()
-            await asyncio.gather(meanwhile, return_exceptions=True)
 
     def enter(self, exchange: Inside) -> bool:
         """Go on at once, without a task, until `leave`; False if the gate is not open."""
@@ -269,9 +265,8 @@ class Gate:
     async def _stand_in_line(self, exchange: Waiting, deadline: float) -> Pass | Refused:
         call = self._calls[exchange] = asyncio.get_running_loop().create_future()
         self._hall.enter(exchange, partial(self._answer, exchange, Refused(Outcome.GATEWAY_FULL)))
-        meanwhile = asyncio.create_task(exchange.while_waiting(), name="while waiting")
         try:
-            async with asyncio.timeout_at(deadline):
+            async with _meanwhile(exchange), asyncio.timeout_at(deadline):
                 answer: Pass | Refused = await call
                 return answer
         except TimeoutError:
@@ -279,8 +274,6 @@ class Gate:
         finally:
             del self._calls[exchange]
             self._hall.leave(exchange)
-            meanwhile.cancel()
-            await asyncio.gather(meanwhile, return_exceptions=True)  # a lost client is noticed again by who reads it
 
     def let_go(self, who: Inside) -> None:
         """It was called out of the line."""
@@ -299,3 +292,14 @@ class Gate:
     async def connection(self, *, fresh: bool) -> Connection:
         """A connection to the job. Raises Unreachable."""
         return await self.pool.get(fresh=fresh)
+
+
+@asynccontextmanager
+async def _meanwhile(exchange: Waiting) -> AsyncIterator[None]:
+    """What an exchange does while it waits, for as long as the block runs."""
+    task = asyncio.create_task(exchange.while_waiting(), name="while waiting")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)  # a lost client is noticed again by who reads it

@@ -27,6 +27,23 @@ JOB = JobId("abcdefghijklmnopqrstu")
 CONTROL_PORT = 10100
 
 
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+NAVIGATION = "Accept: text/html"
+
+
+async def keep_answering(peer: Conversation) -> None:
+    """`ok` to every request without a body."""
+    while True:
+        await peer.head()
+        await peer.say(OK)
+
+
+def values_of(head: bytes, name: bytes) -> list[bytes]:
+    """The values of a header, or none."""
+    lines = head.split(b"\r\n")[1:]
+    return [line.partition(b":")[2].strip() for line in lines if line.lower().startswith(name.lower() + b":")]
+
+
 @dataclass
 class Port:
     """A listening port and its gate; `reports` and `losses` are what it said to the control plane."""

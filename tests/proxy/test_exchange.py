@@ -11,22 +11,7 @@ from gateway.proxy import headers
 from gateway.types import Rule
 from tests.peers import Conversation, backend
 
-from .harness import gateway
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-NAVIGATION = "Accept: text/html"
-
-
-async def keep_answering(peer: Conversation) -> None:
-    """`ok` to every request without a body."""
-    while True:
-        await peer.head()
-        await peer.say(OK)
-
-
-def field(head: bytes, name: bytes) -> list[bytes]:
-    lines = head.split(b"\r\n")[1:]
-    return [line.partition(b":")[2].strip() for line in lines if line.lower().startswith(name.lower() + b":")]
+from .harness import NAVIGATION, OK, gateway, keep_answering, values_of
 
 
 async def test_target_and_headers_pass_as_they_came() -> None:
@@ -45,7 +30,7 @@ async def test_target_and_headers_pass_as_they_came() -> None:
     request = seen[0]
     assert request.startswith(b"GET " + target.encode() + b" HTTP/1.1\r\n")
     assert b"X-Odd-Name: Value\r\nACCEPT: */*\r\nX-Odd-Name: again\r\n" in request
-    assert field(request, b"host") == [b"127.0.0.1:%d" % gate.number]
+    assert values_of(request, b"host") == [b"127.0.0.1:%d" % gate.number]
     assert head.startswith(b"HTTP/1.1 299 Odd Reason\r\nSet-Cookie: a=1\r\nx-CaSe: Kept\r\nSet-Cookie: b=2\r\n")
 
 
@@ -70,8 +55,8 @@ async def test_forwarded_lines_are_ours_and_cannot_be_stripped() -> None:
                 "Expect: 100-continue",
             )
         )
-    assert field(seen[0], b"x-forwarded-for") == [b"127.0.0.1"]
-    assert field(seen[0], b"x-rstudio-request") == [b"http://127.0.0.1:%d/x?y" % gate.number]
+    assert values_of(seen[0], b"x-forwarded-for") == [b"127.0.0.1"]
+    assert values_of(seen[0], b"x-rstudio-request") == [b"http://127.0.0.1:%d/x?y" % gate.number]
     assert b"6.6.6.6" not in seen[0] and b"X-Secret" not in seen[0] and b"evil" not in seen[0]
     assert b"Expect" not in seen[0]
 
@@ -89,8 +74,8 @@ async def test_known_length_stays_known_and_chunks_stay_chunks() -> None:
         assert (await gate.ask(known))[1] == b"ok"
         assert (await gate.ask(chunked))[1] == b"ok"
     assert [body for _, body in seen] == [b"hello", b"hello"]
-    assert field(seen[0][0], b"content-length") == [b"5"] and not field(seen[0][0], b"transfer-encoding")
-    assert field(seen[1][0], b"transfer-encoding") == [b"chunked"] and not field(seen[1][0], b"content-length")
+    assert values_of(seen[0][0], b"content-length") == [b"5"] and not values_of(seen[0][0], b"transfer-encoding")
+    assert values_of(seen[1][0], b"transfer-encoding") == [b"chunked"] and not values_of(seen[1][0], b"content-length")
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST"])  # the straight path, and the other
@@ -148,7 +133,7 @@ async def test_an_answer_until_close_and_one_without_body() -> None:
         assert (await client.rest()).endswith(b"\r\n\r\nuntil close")
         client = await gate.client()
         await client.say(gate.get("/").replace(b"GET", b"HEAD"))
-        assert field(await client.head(), b"content-length") == [b"1000"]
+        assert values_of(await client.head(), b"content-length") == [b"1000"]
         await client.say(gate.get("/304"))
         assert (await client.head()).startswith(b"HTTP/1.1 304")
         await client.say(gate.get("/last", "Connection: close"))
@@ -160,7 +145,7 @@ async def test_large_bodies_pass_both_ways() -> None:
 
     async def script(peer: Conversation) -> None:
         head = await peer.head()
-        length = int(field(head, b"content-length")[0])
+        length = int(values_of(head, b"content-length")[0])
         await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
         while length:
             data = await peer.reader.read(1 << 18)
@@ -251,7 +236,7 @@ async def test_documents_get_the_tag_once_and_other_answers_do_not() -> None:
     async def script(peer: Conversation) -> None:
         while True:
             head = await peer.head()
-            assert b"/doc" not in head or field(head, b"accept-encoding") == [b"identity"]
+            assert b"/doc" not in head or values_of(head, b"accept-encoding") == [b"identity"]
             kind = b'Content-Type: text/html\r\nETag: "e"\r\n'
             await peer.say(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (kind, len(page), page))
 
@@ -259,7 +244,7 @@ async def test_documents_get_the_tag_once_and_other_answers_do_not() -> None:
         head, body = await gate.ask(gate.get("/doc", NAVIGATION, "Accept-Encoding: gzip"))
         tag = body[body.index(b"<script") : body.index(b"</script>") + 9]
         assert body.replace(tag, b"") == page and body.count(b"<script") == 1
-        assert field(head, b"etag") and field(head, b"etag") != [b'"e"']
+        assert values_of(head, b"etag") and values_of(head, b"etag") != [b'"e"']
         path = tag.partition(b'src="')[2].partition(b'"')[0].decode()
         head, script_body = await gate.ask(gate.get(path))
         assert head.startswith(b"HTTP/1.1 200") and b"immutable" in head and script_body
@@ -303,7 +288,7 @@ async def test_an_event_stream_goes_on_after_a_move() -> None:
             await gate.open(new_host, new_port)
             got += await client.until(b"\r\n0\r\n\r\n")
     assert b"cut in t" not in got and got.count(b"data: ") == 3
-    assert field(heads[1], b"last-event-id") == [b"2"] and not field(heads[0], b"last-event-id")
+    assert values_of(heads[1], b"last-event-id") == [b"2"] and not values_of(heads[0], b"last-event-id")
 
 
 async def test_a_304_carries_the_amended_policy_and_our_own_etag() -> None:
@@ -313,18 +298,18 @@ async def test_a_304_carries_the_amended_policy_and_our_own_etag() -> None:
     async def script(peer: Conversation) -> None:
         while True:
             head = await peer.head()
-            if field(head, b"if-none-match") == [b'"v1"']:
+            if values_of(head, b"if-none-match") == [b'"v1"']:
                 await peer.say(b'HTTP/1.1 304 Not Modified\r\nETag: "v1"\r\n%b\r\n' % policy)
                 continue
-            assert not field(head, b"if-none-match"), "a validator that is not of our form never reaches the job"
+            assert not values_of(head, b"if-none-match"), "a validator that is not of our form never reaches the job"
             kind = b'Content-Type: text/html\r\nETag: "v1"\r\n' + policy
             await peer.say(b"HTTP/1.1 200 OK\r\n%bContent-Length: 13\r\n\r\n<head></head>" % kind)
 
     async with backend(script) as (_, host, port), gateway(host, port) as gate:
         head, _ = await gate.ask(gate.get("/", NAVIGATION, 'If-None-Match: "v1"'))
-        (etag,) = field(head, b"etag")
-        first = field(head, b"content-security-policy")
+        (etag,) = values_of(head, b"etag")
+        first = values_of(head, b"content-security-policy")
         assert b"http://127.0.0.1:10100" in first[0]
         head, _ = await gate.ask(gate.get("/", NAVIGATION, f"If-None-Match: {etag.decode()}"))
-        assert head.startswith(b"HTTP/1.1 304") and field(head, b"etag") == [etag]
-        assert field(head, b"content-security-policy") == first
+        assert head.startswith(b"HTTP/1.1 304") and values_of(head, b"etag") == [etag]
+        assert values_of(head, b"content-security-policy") == first

@@ -9,22 +9,7 @@ from gateway.config import Limits, Timeouts
 from gateway.types import GateState, JobStatus
 from tests.peers import Conversation, backend, eventually
 
-from .harness import gateway
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-NAVIGATION = "Accept: text/html"
-
-
-async def keep_answering(peer: Conversation) -> None:
-    """`ok` to every request without a body."""
-    while True:
-        await peer.head()
-        await peer.say(OK)
-
-
-def field(head: bytes, name: bytes) -> list[bytes]:
-    lines = head.split(b"\r\n")[1:]
-    return [line.partition(b":")[2].strip() for line in lines if line.lower().startswith(name.lower() + b":")]
+from .harness import NAVIGATION, OK, gateway, keep_answering, values_of
 
 
 async def test_held_requests_wait_and_go_on_in_order_to_the_new_address() -> None:
@@ -163,7 +148,7 @@ async def test_who_waits_for_anothers_answer_asks_itself_if_that_one_leaves() ->
 async def test_a_navigation_gets_the_waiting_page_and_an_api_call_waits() -> None:
     async with gateway() as gate:
         head, body = await gate.ask(gate.get("/lab", NAVIGATION))
-        assert head.startswith(b"HTTP/1.1 503 ") and field(head, b"retry-after")
+        assert head.startswith(b"HTTP/1.1 503 ") and values_of(head, b"retry-after")
         assert b"<!doctype html>" in body.lower() and b"/.gw/l." in body
         gate.follow(gate=GateState.SUSPENDED, status=JobStatus.SUSPENDED)
         _, body = await gate.ask(gate.get("/lab", NAVIGATION))
@@ -176,7 +161,7 @@ async def test_a_navigation_gets_the_waiting_page_and_an_api_call_waits() -> Non
 async def test_the_hold_has_an_end_and_a_full_line_sheds_its_oldest() -> None:
     async with gateway(timeouts=Timeouts(hold=0.2)) as gate:
         head, body = await gate.ask(gate.get("/"))
-        assert head.startswith(b"HTTP/1.1 503 ") and b"HOLD_TIMEOUT" in body and field(head, b"retry-after")
+        assert head.startswith(b"HTTP/1.1 503 ") and b"HOLD_TIMEOUT" in body and values_of(head, b"retry-after")
     async with gateway(limits=Limits(waiting_per_job=1)) as gate:
         first = asyncio.create_task(gate.ask(gate.get("/1")))
         await eventually(lambda: gate.gate.waiting == 1, "in line")
