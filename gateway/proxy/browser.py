@@ -114,7 +114,7 @@ class BrowserConnection(RequestHandler):
             if self._head_timer is not None:
                 self._head_came()
             return
-        if self.served and not idle:
+        if self.served and data and not idle and not self._messages:  # no data: aiohttp, about what it has kept
             self.served, self._ahead, self._patience = False, data, _LOOKS
             self._look_again()
             return

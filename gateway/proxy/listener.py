@@ -62,6 +62,7 @@ class Listener:
 
     async def _serve(self, request: BaseRequest) -> web.StreamResponse:
         connection = cast(BrowserConnection, request.protocol)
+        connection.served = False
         connection.believe(request.raw_headers)
         answer = await self._handler(request)
         connection.served = not request.body_exists

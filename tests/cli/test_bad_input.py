@@ -11,7 +11,7 @@ import pytest
 
 from gateway.client import OpCenterClient
 
-from .conftest import Shell, World, executing
+from .conftest import Shell, World, executing, field
 
 UNKNOWN = "y" * 21
 
@@ -63,7 +63,8 @@ async def test_a_range_is_exhausted(user: Shell, world: World) -> None:
     gateway = json.loads(made)["id"]
     submit = f"float submit --publish {world.target} -f --gateway"
     for _ in range(2):
-        await user.out(f"{submit} {gateway} -- server")
+        job = field(await user.out(f"{submit} {gateway} -- server"), "id")
+        await user.out(f"float wait -j {job} --timeout 30")
     await refused(
         user, world, f"{submit} {gateway} -- server", f"{gateway} has no free port", "disconnect a job, or create"
     )
