@@ -154,6 +154,7 @@ class Answering:
         if page.coded:
             documents.coded = True
             raise NotHere(f"a document of {self._door.job} is compressed")
+        self._door.usual.learn(head, answer, page, self._visit)
         self._weave = Weave(page, answer.length, self._door.config.limits.inject_scan)
         return b""
 

@@ -19,7 +19,7 @@ from widget.assets import loader
 
 from . import csp, headers
 from .coding import CODINGS, PLAIN, coding_of
-from .headers import RawHeaders, Visit, host_name, values, without
+from .headers import RawHeaders, Visit, fields_of, host_name, values, without
 from .inject import script_tag
 
 log = structlog.get_logger()
@@ -131,23 +131,6 @@ class Written(NamedTuple):
     coded: bool
 
 
-class _Plan(NamedTuple):
-    """What became of a head, with gaps for the values that change from answer to answer."""
-
-    template: bytes
-    gaps: tuple[int, ...]
-    """Which of them stand in the gaps, in order."""
-    tag: bytes
-    coded: bool
-
-
-# Lines whose values differ between two answers of one server and decide nothing. What else a head says is the same
-# again and again, and is edited once.
-_CHANGING = re.compile(rb'\r\n(date: *|etag: *(?:w/)?"|last-modified: *|content-length: *)([^"\r]*)', re.IGNORECASE)
-_GAP = re.compile(rb"\x01([0-9]+)\x01")
-_REMEMBERED = 64  # heads
-
-
 class Documents:
     """Those of one port."""
 
@@ -158,7 +141,6 @@ class Documents:
         self.coded = False
         """This job compresses documents although it is asked not to: they need the other path."""
         self._job, self._path, self._control_port = job, asset.path.encode(), control_port
-        self._plans: dict[tuple[bytes, ...], _Plan] = {}
 
     def asked(self, lines: Sequence[tuple[bytes, bytes]]) -> RawHeaders:
         """A navigation's lines, edited."""
@@ -192,27 +174,7 @@ class Documents:
 
     def written(self, status: int, head: bytes, visit: Visit, *, body: bool) -> Written:
         """`answered` for a head's bytes, which are well-formed and hold no control characters."""
-        pieces = _CHANGING.split(head[:-4])
-        stable, names, changing = pieces[0::3], pieces[1::3], pieces[2::3]
-        key = (visit.scheme.encode(), visit.host, *stable, *names)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plan(status, stable, names, visit, body=body)
-            if len(self._plans) >= _REMEMBERED:
-                self._plans.clear()
-            if b" nonce=" not in plan.tag:  # one is for one answer only
-                self._plans[key] = plan
-        head = plan.template % tuple([changing[gap] for gap in plan.gaps])
-        return Written(head, plan.tag, plan.coded)
-
-    def _plan(self, status: int, stable: list[bytes], names: list[bytes], visit: Visit, *, body: bool) -> _Plan:
-        """Edit the head with a mark in the place of each value, and see where the marks have gone."""
-        parts = [stable[0]]
-        for index, (name, rest) in enumerate(zip(names, stable[1:], strict=True)):
-            parts += [b"\r\n", name, b"\x01%d\x01" % index, rest]
-        first, *fields = b"".join(parts).split(b"\r\n")
-        came = [(name, value.strip(b" \t")) for name, _, value in (field.partition(b":") for field in fields)]
-        page = self.answered(status, came, visit, body=body)
-        made = b"\r\n".join([b"HTTP/1.1" + first[8:], *(b"%b: %b" % line for line in page.lines)]) + b"\r\n"
-        gaps = tuple(int(mark) for mark in _GAP.findall(made))
-        return _Plan(_GAP.sub(b"%b", made.replace(b"%", b"%%")), gaps, page.tag, page.coded)
+        end = head.index(b"\r\n")
+        page = self.answered(status, fields_of(head[end:]), visit, body=body)
+        made = b"".join([b"HTTP/1.1", head[8:end], b"\r\n", *(b"%b: %b\r\n" % line for line in page.lines)])
+        return Written(made, page.tag, page.coded)

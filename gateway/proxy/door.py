@@ -14,6 +14,7 @@ from .gate import Gate
 from .headers import Visit
 from .heads import Lines
 from .replay import COMMON
+from .usual import Usual
 
 _REMEMBERED = 64  # Host headers: a browser uses one, an attacker any number
 
@@ -30,7 +31,9 @@ class Door:
     access: AccessLog
     job: str = field(init=False)
     known: dict[bytes, Lines] = field(init=False, default_factory=dict)
-    """Header lines that heads.py has read before."""
+    """Header lines of requests that heads.py has read before."""
+    usual: Usual = field(init=False)
+    """And heads of answers."""
     documents: Documents = field(init=False)
     table: Table = COMMON
     """What is known of the job's application: which requests may be sent twice."""
@@ -40,6 +43,7 @@ class Door:
     def __post_init__(self) -> None:
         listener = self.gate.listener
         self.job = listener.job
+        self.usual = Usual(self.config.limits)
         self.documents = Documents(listener.job, self.control_port)
         self._prefix = cookies.prefix(listener.port, listener.job)
 

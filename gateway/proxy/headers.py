@@ -144,6 +144,12 @@ def _lines(headers: RawHeaders) -> bytes:
     return b"".join(b"%b: %b\r\n" % line for line in headers)
 
 
+def fields_of(raw: bytes) -> RawHeaders:
+    """The names and values of header lines, from the CRLF before the first to the empty line."""
+    parts = (line.partition(b":") for line in raw[2:-4].split(b"\r\n"))
+    return [(name, value.strip(b" \t")) for name, _, value in parts]
+
+
 def values(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     """Every value of a header; `name` in lower case."""
     return [value for key, value in headers if key.lower() == name]

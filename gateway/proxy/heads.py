@@ -19,7 +19,7 @@ from gateway.config import Limits
 
 from . import headers
 from .documents import asks_for_page
-from .headers import RawHeaders, Visit
+from .headers import Visit, fields_of
 
 _END = b"\r\n\r\n"
 _KNOWN = 256  # different header blocks remembered
@@ -117,12 +117,6 @@ def _read_lines(data: bytes, raw: bytes) -> Lines | None:
     return Lines(raw, raw[host[1] : host[2]].strip(b" "), cookie, asks_for_page(fields_of(raw)))
 
 
-def fields_of(raw: bytes) -> RawHeaders:
-    """The names and values of header lines, from the CRLF before the first to the empty line."""
-    parts = (line.partition(b":") for line in raw[2:-4].split(b"\r\n"))
-    return [(name, value.strip(b" \t")) for name, _, value in parts]
-
-
 def _only(data: bytes, lower: bytes, needle: bytes) -> tuple[int, int, int] | None:
     """The span of the only line of this name: its CRLF, its value, its end. None if there is another, or none."""
     at = lower.find(needle)
@@ -149,14 +143,25 @@ class StraightAnswer(NamedTuple):
         return self.length is None and not self.chunked
 
 
-def read_whole(data: bytes, limits: Limits) -> tuple[int, int, bytes, bool] | None:
-    """The usual answer, with a body that is all here and nothing to edit.
+class Whole(NamedTuple):
+    """What becomes of an answer with this head, if its body comes with it in one piece."""
 
-    Its status, bytes of body, what goes out, and whether the job's connection can be used again. None for any other
-    answer, also for one that `read_answer` will refuse.
+    status: int
+    size: int
+    """Bytes of body, as the job says."""
+    head: bytes
+    """As it goes to the browser."""
+    keep: bool
+    """The job's connection can be used again."""
+    tag: bytes = b""
+    """It goes into the body; `head` counts it."""
+
+
+def read_whole(head: bytes, limits: Limits) -> Whole | None:
+    """The head of an answer with a length and nothing to edit but `Connection`.
+
+    None for any other, also for one that `read_answer` will refuse.
     """
-    end = data.find(_END) + 4
-    head = data[:end]
     lower = head.translate(_LOWER)
     found = _TELLING.findall(lower)
     length = b""
@@ -164,9 +169,9 @@ def read_whole(data: bytes, limits: Limits) -> tuple[int, int, bytes, bool] | No
         if with_care or coding or (digits and length):
             return None
         length = length or digits
-    if not length or int(length) != len(data) - end or not lower.startswith(b"http/1.1 ") or b"\0" in lower:
+    if not length or not lower.startswith(b"http/1.1 ") or b"\0" in lower:
         return None
-    if end > limits.head or head.count(b"\n") > limits.header_count + 2:
+    if len(head) > limits.head or head.count(b"\n") > limits.header_count + 2:
         return None
     parser = httptools.HttpResponseParser(_SILENT)
     try:
@@ -176,8 +181,8 @@ def read_whole(data: bytes, limits: Limits) -> tuple[int, int, bytes, bool] | No
     status = parser.get_status_code()
     if status < 200 or status in (204, 304):
         return None
-    out = data if len(found) == 1 else without_connection(data, lower)
-    return status, len(data) - end, out, parser.should_keep_alive()
+    out = head if len(found) == 1 else without_connection(head, lower)
+    return Whole(status, int(length), out, parser.should_keep_alive())
 
 
 def read_answer(head: bytes, method: bytes, visit: Visit, parser: httptools.HttpResponseParser) -> StraightAnswer:

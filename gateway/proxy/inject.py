@@ -111,6 +111,16 @@ _USUAL = re.compile(
 )
 
 
+def usual_place(data: bytes, begin: int, limit: int, tag: bytes) -> int:
+    """Where in `data` the tag goes, for a document that begins at `begin` as nearly all do; else 0: look closer."""
+    usual = _USUAL.match(data, begin, begin + limit)
+    if usual is None:
+        return 0
+    at = usual.end()
+    here = tag.startswith(data[at : at + len(tag)])  # the tag is here already, or the rest of it may come
+    return 0 if here else at
+
+
 class Injector:
     """Puts `tag` into one document. `limit`: bytes looked at for its place; then all passes without it.
 
@@ -136,11 +146,9 @@ class Injector:
         """Take a piece of the document, of any size; returns what may go out now."""
         if self.done:
             return chunk
-        if self._state is _S.START and not self._held and (usual := _USUAL.match(chunk, 0, self._left)):
-            at = usual.end()
-            if not self._tag.startswith(chunk[at : at + len(self._tag)]):  # else it is here already, or may be
-                self.injected, self._state = True, _S.PASS
-                return b"".join((chunk[:at], self._tag, chunk[at:]))
+        if self._state is _S.START and not self._held and (at := usual_place(chunk, 0, self._left, self._tag)):
+            self.injected, self._state = True, _S.PASS
+            return b"".join((chunk[:at], self._tag, chunk[at:]))
         looked_at, rest = chunk[: self._left], chunk[self._left :]
         self._left -= len(looked_at)
         out = self._look(self._held + looked_at, len(self._held))

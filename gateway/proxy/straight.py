@@ -21,8 +21,8 @@ from gateway.errors import Outcome
 from . import cookies, headers
 from .answering import Answering, NotHere
 from .documents import may_be_page
-from .headers import Visit
-from .heads import BadHead, Lines, fields_of, read_request, read_whole, without_connection
+from .headers import Visit, fields_of
+from .heads import BadHead, Lines, Whole, read_request, without_connection
 from .reply import refusal
 from .upstream import Connection, Unreachable
 
@@ -144,12 +144,11 @@ class Straight:
         """See upstream.Sink."""
         answering = self._answering
         if answering is None:
-            usual = self._method != b"HEAD" and not self._page
-            whole = read_whole(data, self._door.config.limits) if usual else None
-            if whole is not None:
-                status, size, out, keep = whole
+            usual = self._usual(data)
+            if usual is not None:
+                whole, out = usual
                 self._client.write(out)
-                self._finish(status, size, keep=keep, keep_client=True)
+                self._finish(whole.status, whole.size, keep=whole.keep, keep_client=True)
                 return
             assert self._visit is not None
             answering = self._answering = Answering(
@@ -166,6 +165,13 @@ class Straight:
         else:
             if complete:
                 self._finish(answering.status, answering.size, keep=answering.keep, keep_client=answering.keep_client)
+
+    def _usual(self, data: bytes) -> tuple[Whole, bytes] | None:
+        """See usual.py."""
+        if self._page:
+            assert self._visit is not None
+            return self._door.usual.page(data, self._visit)
+        return None if self._method == b"HEAD" else self._door.usual.answer(data)
 
     def _finish(self, status: int, size: int, *, keep: bool, keep_client: bool) -> None:
         """The answer is complete. Which of the two connections can be used again?"""
