@@ -9,14 +9,16 @@ from aiohttp import web
 
 from . import api_gateways, api_jobs, api_session, api_streams
 from .center import Center
-from .web import Routes, errors, secure
+from .web import Calls, Routes, errors, secure
 
 _CONSOLE = "gateway.opcenter.console"
 
 
 def application(center: Center) -> web.Application:
     """The web application, console included."""
-    app = web.Application(middlewares=[errors], client_max_size=center.policy.body)
+    calls = Calls(center.policy.close)
+    app = web.Application(middlewares=[calls.note, errors], client_max_size=center.policy.body)
+    app.on_cleanup.append(calls.finish)
     routes = Routes(center.users)
     for module in (api_session, api_jobs, api_streams, api_gateways):
         module.add(routes, center)

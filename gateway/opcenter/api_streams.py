@@ -18,7 +18,7 @@ from .events import Closing, Event, GatewayChanged, JobChanged, What
 from .fields import refuse
 from .model import ENDED, Job
 from .users import Who
-from .web import Routes
+from .web import Routes, is_heard
 
 
 def add(routes: Routes, center: Center) -> None:
@@ -107,13 +107,14 @@ class _Calls:
             )
         response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
         await response.prepare(request)
-        await self._copy(response, job, self._center.folders.log(job.id, name), request.query.get("follow") == "1")
+        await self._copy(request, response, job, self._center.folders.log(job.id, name))
         return response
 
-    async def _copy(self, response: web.StreamResponse, job: Job, path: Path, follow: bool) -> None:
-        offset = 0
-        while True:
-            last = not follow or (await self._center.book.get(job.id)).clean
+    async def _copy(self, request: web.Request, response: web.StreamResponse, job: Job, path: Path) -> None:
+        """Until its end, or for as long as somebody follows it."""
+        follow, offset = request.query.get("follow") == "1", 0
+        while is_heard(request):
+            last = not follow or self._center.book.bus.closed or (await self._center.book.get(job.id)).clean
             while chunk := await asyncio.to_thread(_read, path, offset, self._center.policy.log_chunk):
                 await response.write(chunk)
                 offset += len(chunk)

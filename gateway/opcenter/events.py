@@ -79,6 +79,8 @@ class Bus:
         self._room = room
         self._most = readers
         self._readers: set[Reader] = set()
+        self.closed = False
+        """The OpCenter ends."""
         self.listeners: list[Callable[[Event], None]] = []
 
     def publish(self, event: Event) -> None:
@@ -92,6 +94,7 @@ class Bus:
 
     def close(self) -> None:
         """Let every reader end."""
+        self.closed = True
         for reader in list(self._readers):
             reader.end()
 

@@ -53,7 +53,7 @@ class Store:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._writing = asyncio.Lock()
-        self._opened: list[Any] = []  # SQLite's: the pool forgets some that a cancelled request had, still open
+        self._closed = False
 
     @staticmethod
     async def open(url: str, home: str = "", migrations: Sequence[Migration] = MIGRATIONS) -> Store:
@@ -68,7 +68,6 @@ class Store:
         store = Store(engine)
         if parsed.get_backend_name() == "sqlite":
             _check_folder(parsed)
-            sa.event.listen(engine.sync_engine, "connect", store._note)
             sa.event.listen(engine.sync_engine, "connect", _sqlite_connect)
             sa.event.listen(engine.sync_engine, "begin", _sqlite_begin)
         try:
@@ -84,6 +83,7 @@ class Store:
 
     async def close(self) -> None:
         """Close every connection. Those of requests that were just cancelled are still on their way back."""
+        self._closed = True
         pool = self._engine.pool
         assert isinstance(pool, sa.QueuePool)
         with suppress(TimeoutError):
@@ -91,26 +91,29 @@ class Store:
                 while pool.checkedout():  # noqa: ASYNC110  # the pool tells nobody
                     await asyncio.sleep(0.005)
         await self._engine.dispose()
-        for one in filter(_is_open, self._opened):
-            with suppress(TimeoutError, ValueError):  # ValueError: it is being closed
-                async with asyncio.timeout(_WAY_BACK):
-                    await one.close()
-        self._opened.clear()
-
-    def _note(self, connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-        self._opened = [*filter(_is_open, self._opened), connection.driver_connection]
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that only reads."""
+        """A transaction that only reads. Raises Refusal after `close`."""
+        self._check_open()
         async with self._engine.connect() as connection:
             yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction: all of it is saved when the block ends, nothing when it raises."""
-        async with self._writing, self._engine.begin() as connection:
-            yield connection
+        """A transaction: all of it is saved when the block ends, nothing when it raises.
+
+        Raises Refusal after `close`.
+        """
+        async with self._writing:
+            self._check_open()
+            async with self._engine.begin() as connection:
+                yield connection
+
+    def _check_open(self) -> None:
+        """SQLAlchemy would open the database anew, and nobody would close it."""
+        if self._closed:
+            raise Refusal(Code.UNAVAILABLE, "The OpCenter is ending: start it again, then ask again")
 
     async def _prepare(self, home: str, migrations: Sequence[Migration]) -> None:
         async with self.write() as connection:
@@ -124,25 +127,13 @@ def _check_folder(url: sa.URL) -> None:
         raise Refusal(Code.UNAVAILABLE, f"The database {url.database} cannot be used: there is no such folder")
 
 
-def _is_open(connection: Any) -> bool:
-    """Of aiosqlite."""
-    try:
-        return bool(connection.total_changes >= 0)
-    except ValueError:
-        return False
-
-
 def _sqlite_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     """WAL: readers do not wait for the writer. FULL: what was answered survives a power cut."""
-    try:
-        connection.isolation_level = None  # the driver begins nothing by itself
-        cursor: Any = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-    except BaseException:  # a request that is cancelled just now: the pool would forget the connection as it is
-        connection.terminate()
-        raise
+    connection.isolation_level = None  # the driver begins nothing by itself
+    cursor: Any = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:

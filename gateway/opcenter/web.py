@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
@@ -85,6 +86,39 @@ def basic(header: str) -> tuple[str, str]:
     if not colon or not name:
         raise Refusal(Code.NOT_LOGGED_IN, "Log in with a username and a password")
     return name, password
+
+
+class Calls:
+    """The calls under way. A client that leaves does not end its call: what was begun is finished, even at the end."""
+
+    def __init__(self, patience: float) -> None:
+        """`patience`: seconds for calls without a client when the server ends."""
+        self._patience = patience
+        self._under_way: set[asyncio.Task[Any]] = set()
+
+    @web.middleware
+    async def note(self, request: web.Request, handler: Bare) -> web.StreamResponse:
+        """Goes around every call."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way.add(task)
+        try:
+            return await handler(request)
+        finally:
+            self._under_way.discard(task)
+
+    async def finish(self, _app: web.Application) -> None:
+        """For `on_cleanup`: afterwards no call uses the database any more."""
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=self._patience)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+
+def is_heard(request: web.Request) -> bool:
+    """Whether its client is still there, as far as this side knows."""
+    return request.transport is not None
 
 
 @web.middleware

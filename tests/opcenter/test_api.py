@@ -364,6 +364,17 @@ async def test_logs(world: World) -> None:
         assert [part async for part in follow] == []
 
 
+async def test_a_log_that_nobody_follows_any_more_is_not_read(world: World) -> None:
+    job = await world.running()
+    (world.home / "jobs" / job["id"] / "stdout.autosave").write_text("one\n")
+    calls = {task for task in asyncio.all_tasks() if "_handle_request" in repr(task.get_coro())}
+    follow = world.api.text(f"/jobs/{job['id']}/log/stdout.autosave", follow="1")
+    assert await anext(follow) == b"one\n"
+    (call,) = {task for task in asyncio.all_tasks() if "_handle_request" in repr(task.get_coro())} - calls
+    await follow.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await world.eventually(call.done)
+
+
 async def test_status_and_hosts(world: World) -> None:
     job = await world.running()
     status = await world.api.get("/status")

@@ -148,6 +148,15 @@ async def test_requests_that_are_cancelled_leave_no_connection_behind(tmp_path: 
     assert not [str(one.message) for one in said]
 
 
+async def test_a_closed_store_stays_closed(tmp_path: Path) -> None:
+    store = await Store.open(sqlite_url(tmp_path / "some.db"))
+    await store.close()
+    for use in (store.read, store.write):
+        with pytest.raises(Refusal, match="is ending"):
+            async with use():
+                pass
+
+
 async def test_a_job_that_somebody_else_changed_is_not_overwritten(store: Store) -> None:
     job = new_job()
     async with store.write() as connection:
