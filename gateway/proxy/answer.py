@@ -135,6 +135,8 @@ class Reading:
         if not self._in_body:
             self._fields.append((name, value))
             return
+        if self.complete:
+            return  # of a second answer
         self._trailer_size += len(name) + len(value) + 4
         if self._trailer_size > self._limits.head or _FORBIDDEN_IN_VALUE.search(value):
             raise BadAnswer("trailers that are too large, or hold control characters")

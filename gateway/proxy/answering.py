@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httptools
 
 from .headers import Visit
-from .heads import BadHead, StraightAnswer, read_answer
+from .heads import BadHead, NotHere, StraightAnswer, read_answer
 from .weave import Weave
 
 if TYPE_CHECKING:
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
 _END = b"\r\n\r\n"
 _SMALL = 16 << 10  # bytes: a head and so much body are joined into one write
-
-
-class NotHere(Exception):
-    """The other path has to do it. Nothing has gone to the browser."""
 
 
 class Answering:
@@ -133,10 +129,12 @@ class Answering:
         edited = self._document(answer, head) if self._page else answer.head
         if self._weave is not None:
             return self._body(body) if body or self._over else False
+        if answer.length is None:
+            return self._unmeasured(edited, body)
         self.begun = True
-        if len(body) > _SMALL or answer.length is None:
+        if len(body) > _SMALL:
             self._client.write(edited)
-            return self._body(body) if body or self._over else False
+            return self._body(body)
         part = body[: self._left]
         self._client.write(edited + part)
         self.size = len(part)
@@ -144,6 +142,14 @@ class Answering:
         if len(part) < len(body):
             self.keep = False  # what follows is nobody's answer
         return not self._left
+
+    def _unmeasured(self, edited: bytes, body: bytes) -> bool:
+        """An answer in chunks, or one that the end of the connection ends."""
+        if self._parser is not None and body:
+            self._follow(body)  # before anything goes out: the other path cuts what does not belong to it
+        self.begun, self.size = True, len(body)
+        self._client.write(edited + body)
+        return self._over
 
     def _document(self, answer: StraightAnswer, head: bytes) -> bytes:
         """A navigation's head; it waits for the body's first bytes if the tag goes in."""
@@ -185,11 +191,18 @@ class Answering:
         return over
 
     def _follow(self, data: bytes) -> bytes:
-        """llhttp follows the chunks; what is in them."""
+        """llhttp follows the chunks; what is in them.
+
+        The last byte goes by itself: bytes behind the end of the message are nobody's, and llhttp does not say where
+        they begin. Nothing of them may go out. Raises BadHead, or NotHere if nothing has gone out yet.
+        """
         self._pieces: list[bytes] = []
         assert self._parser is not None
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(memoryview(data)[:-1])
+            if self._complete:
+                raise BadHead("bytes behind the last chunk") if self.begun else NotHere("bytes behind the last chunk")
+            self._parser.feed_data(data[-1:])
         except httptools.HttpParserError as error:
             raise BadHead(str(error)) from error
         return b"".join(self._pieces)
@@ -204,8 +217,6 @@ class Answering:
     def on_message_complete(self) -> None:
         """The body has ended. A head without a length ends at once as far as llhttp knows; we know better."""
         if self._answer is not None:
-            if self._complete:
-                raise BadHead("a second answer")
             self._complete = True
 
     def end(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import Outcome
 
+from .boundary import CHUNKED, Boundary
 from .reply import refusal, refusal_without_request
 from .straight import Straight
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _LOOKS = 8  # turns of the loop; two are enough
+_AT_ONCE = struct.pack("ii", 1, 0)  # socket(7), SO_LINGER: close() resets
 _ESTABLISHED = 1  # tcp_info.tcpi_state, include/net/tcp_states.h
 
 
@@ -38,10 +42,10 @@ class BrowserConnection(RequestHandler):
 
     __slots__ = (
         "_ahead",
+        "_boundary",
         "_head_size",
         "_head_timer",
         "_listener",
-        "_partial",
         "_patience",
         "_seat",
         "_slow_timer",
@@ -71,7 +75,7 @@ class BrowserConnection(RequestHandler):
         self._slow_timer: asyncio.TimerHandle | None = None
         self._straight = Straight(self, listener.door, loop)
         self._ahead = b""  # came while a straight exchange was under way
-        self._partial = False  # aiohttp's parser has the beginning of a head
+        self._boundary = Boundary()  # of what aiohttp's parser has
         self._head_size = 0  # bytes of a head that is not whole yet
         self._patience = 0  # how often to look yet whether aiohttp waits again
         self.served = False  # the handler has answered all that came, and aiohttp is about to wait for more
@@ -84,6 +88,10 @@ class BrowserConnection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername")
         self.peer = self.client = peer[0] if peer else ""
+        if peer:
+            patience = round(self._listener.timeouts.write_idle * 1000)
+            sock = transport.get_extra_info("socket")
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)  # also while it is being closed
         self.trusted = self._listener.guard.trusts(self.peer)
         super().connection_made(transport)
         self._seat = self._listener.admit(self)
@@ -108,16 +116,17 @@ class BrowserConnection(RequestHandler):
             return
         listener = self._listener
         listener.heard += 1
-        waiter = self._waiter  # aiohttp waits for a request, and has no part of one
-        idle = waiter is not None and not waiter.done() and not self._partial and not self._messages
-        if idle and not listener.retiring and not self.trusted and self._straight.accept(data, listener.door):
-            if self._head_timer is not None:
-                self._head_came()
-            return
-        if self.served and data and not idle and not self._messages:  # no data: aiohttp, about what it has kept
-            self.served, self._ahead, self._patience = False, data, _LOOKS
-            self._look_again()
-            return
+        if self._boundary.between and not self._paused and not self._messages and not self.trusted:
+            waiter = self._waiter
+            if waiter is not None and not waiter.done():  # aiohttp waits for a request
+                if not listener.retiring and self._straight.accept(data, listener.door):
+                    if self._head_timer is not None:
+                        self._head_came()
+                    return
+            elif self.served and data:  # no data: aiohttp, about what it has kept
+                self.served, self._ahead, self._patience = False, data, _LOOKS
+                self._look_again()
+                return
         self._to_aiohttp(data)
 
     def _look_again(self) -> None:
@@ -133,18 +142,26 @@ class BrowserConnection(RequestHandler):
 
     def _to_aiohttp(self, data: bytes) -> None:
         self.served = False
-        before, waiter = self._request_count, self._waiter
-        idle = not before or (waiter is not None and not waiter.done())  # else these are bytes of a body
+        before = self._request_count
         super().data_received(data)
-        self._partial = idle and self._request_count == before
-        self._head_size = self._head_size + len(data) if self._partial and not self._upgraded else 0
+        heads = self._request_count - before
+        self._boundary.fed(data, heads, self._body_of_last() if heads else 0)
+        partial = self._boundary.in_head and not self._upgraded
+        self._head_size = self._head_size + len(data) if partial else 0
         if self._head_size > self._listener.limits.head:
             self.write(refusal(Outcome.HEADERS_TOO_LARGE))
             self.force_close()
-        elif not self._partial:
+        elif not partial:
             self._head_came()
-        elif self._head_timer is None and not self._upgraded:
+        elif self._head_timer is None:
             self._expect_head()
+
+    def _body_of_last(self) -> int:
+        """What the last head that the parser gave says of its body, for the boundary."""
+        message = self._messages[-1][0] if self._messages else None
+        if not isinstance(message, RawRequestMessage) or message.chunked or message.upgrade:
+            return CHUNKED
+        return int(message.headers.get("Content-Length", "0"))
 
     def believe(self, lines: Sequence[tuple[bytes, bytes]]) -> None:
         """A trusted proxy's request: who asks, and may they? Else nothing changes."""
@@ -178,6 +195,13 @@ class BrowserConnection(RequestHandler):
         if self.transport is not None:
             self._to_aiohttp(data + self._take_ahead())
 
+    def cut(self) -> None:
+        """End the connection with a reset: what has come is not whole, and nothing else says so."""
+        if self.transport is not None:
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            self.transport.abort()
+
     def straight_done(self, *, keep: bool) -> None:
         """A straight exchange has ended."""
         if not keep or self._close or self._force_close:
@@ -185,7 +209,7 @@ class BrowserConnection(RequestHandler):
             return
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._ahead:
-            self._loop.call_soon(self.data_received, self._take_ahead())
+            self.data_received(self._take_ahead())
 
     def _take_ahead(self) -> bytes:
         ahead, self._ahead = self._ahead, b""
@@ -201,7 +225,8 @@ class BrowserConnection(RequestHandler):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._straight.flow(go=False)
-        self._slow_timer = self._loop.call_later(self._listener.timeouts.write_idle, self.force_close)
+        if self.transport is not None:
+            self._slow_timer = self._loop.call_later(self._listener.timeouts.write_idle, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -255,6 +280,7 @@ class BrowserConnection(RequestHandler):
             self._keepalive_handle.cancel()
             self._keepalive_handle = None
         self._head_came()
+        self._taken()
         self.transport = None
         self._parser = None
         self._straight.end()

@@ -35,6 +35,8 @@ class Door:
     usual: Usual = field(init=False)
     """And heads of answers."""
     documents: Documents = field(init=False)
+    careful: bool = field(init=False, default=False)
+    """This job has answered what only the other path can pass on: all of its requests go there."""
     table: Table = COMMON
     """What is known of the job's application: which requests may be sent twice."""
     _prefix: str = field(init=False)
@@ -56,6 +58,6 @@ class Door:
         known = self._hosts.get(host)
         if known is None:
             known = headers.well_formed_host(host) and headers.served_host(host, self.names)
-            if len(self._hosts) < _REMEMBERED:
+            if known and len(self._hosts) < _REMEMBERED:
                 self._hosts[host] = known
         return known

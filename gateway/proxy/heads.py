@@ -23,6 +23,7 @@ from .headers import Visit, fields_of
 
 _END = b"\r\n\r\n"
 _KNOWN = 256  # different header blocks remembered
+_LONG = 8 << 10  # bytes: longer ones are not
 # Methods that may be sent again as long as no answer has come; origin-form as in headers.py, less the gateway's own.
 _FIRST = re.compile(rb"(GET|HEAD|OPTIONS) (/(?!\.gw/)[\x21-\x22\x24-\x7e\x80-\xff]*) HTTP/1\.1")
 
@@ -53,6 +54,10 @@ class BadHead(Exception):
     """Not an answer that may be passed on."""
 
 
+class NotHere(Exception):
+    """The other path has to do it. Nothing has gone to the browser."""
+
+
 class _Silent:
     """llhttp's callbacks: none."""
 
@@ -74,7 +79,7 @@ class Lines(NamedTuple):
 StraightRequest = tuple[bytes, bytes, Lines]  # method, target, header lines
 
 
-def read_request(data: bytes, known: dict[bytes, Lines]) -> StraightRequest | None:
+def read_request(data: bytes, known: dict[bytes, Lines], limits: Limits) -> StraightRequest | None:
     """What the head says; None if it takes the other path, whatever the reason.
 
     `known`: lines that were read before. A browser sends the same ones again and again, only the target differs;
@@ -82,17 +87,18 @@ def read_request(data: bytes, known: dict[bytes, Lines]) -> StraightRequest | No
     """
     end = data.find(b"\r\n")
     first = _FIRST.fullmatch(data, 0, end)
-    if first is None:
+    if first is None or len(data) > limits.head or end > limits.target:
         return None
     raw = data[end:]
     lines = known.get(raw)
     if lines is None:
         lines = _read_lines(data, raw)
-        if lines is None:
+        if lines is None or raw.count(b"\n") > limits.header_count + 2:
             return None
         if len(known) >= _KNOWN:
             known.clear()
-        known[raw] = lines
+        if len(raw) <= _LONG:
+            known[raw] = lines
     return first[1], first[2], lines
 
 
@@ -186,7 +192,7 @@ def read_whole(head: bytes, limits: Limits) -> Whole | None:
 
 
 def read_answer(head: bytes, method: bytes, visit: Visit, parser: httptools.HttpResponseParser) -> StraightAnswer:
-    """Check and edit a head. `parser` is fresh; a chunked body goes through it as well. Raises BadHead."""
+    """Check and edit a head. `parser` is fresh; a chunked body goes through it as well. Raises BadHead or NotHere."""
     try:
         parser.feed_data(head)
     except httptools.HttpParserUpgrade:
@@ -247,6 +253,8 @@ def _edit_with_care(head: bytes, visit: Visit) -> tuple[bytes, int | None, bool]
     if any(line[:1] in (b" ", b"\t") for line in lines):
         raise BadHead("a folded line")
     fields = fields_of(head[len(first) :])
+    if headers.values(fields, b"trailer"):
+        raise NotHere("trailers")
     lengths = set(headers.values(fields, b"content-length"))
     codings = headers.values(fields, b"transfer-encoding")
     if any(not one.isdigit() for one in lengths) or any(one.lower() != b"chunked" for one in codings):

@@ -19,10 +19,10 @@ import structlog
 from gateway.errors import Outcome
 
 from . import cookies, headers
-from .answering import Answering, NotHere
+from .answering import Answering
 from .documents import may_be_page
 from .headers import Visit, fields_of
-from .heads import BadHead, Lines, Whole, read_request, without_connection
+from .heads import BadHead, Lines, NotHere, Whole, read_request, without_connection
 from .reply import refusal
 from .upstream import Connection, Unreachable
 
@@ -65,12 +65,12 @@ class Straight:
 
     def accept(self, data: bytes, door: Door) -> bool:
         """Take these bytes if they are one request that may go straight. False: they are somebody else's."""
-        request = read_request(data, door.known)
+        request = read_request(data, door.known, door.config.limits)
         if request is None:
             return False
         method, target, lines = request
         page = lines.asks_for_page and method == b"GET" and may_be_page(target)
-        if not door.serves(lines.host) or (page and door.documents.coded) or not door.gate.enter(self):
+        if door.careful or not door.serves(lines.host) or (page and door.documents.coded) or not door.gate.enter(self):
             return False
         self._door, self._raw, self._method, self._target, self._page = door, data, method, target, page
         read = self._read
@@ -157,7 +157,8 @@ class Straight:
         try:
             complete = answering.feed(data)
         except NotHere as error:
-            log.info("a document is coded", job=self._door.job, why=str(error))
+            log.info("answer for the other path", job=self._door.job, why=str(error))
+            self._door.careful = not self._door.documents.coded
             self._drop().abort("for the other path")
             self._give_back()
         except BadHead as error:
@@ -194,6 +195,9 @@ class Straight:
         if not complete:
             log.warning("answer cut short", job=self._door.job)
         self._leave(answering.status, answering.size)
+        if not complete and not answering.keep_client:
+            self._client.cut()
+            return
         self._client.straight_done(keep=complete and answering.keep_client)
 
     # Ends

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.config import Limits
 from gateway.proxy import headers
 from gateway.proxy.documents import Documents
 from gateway.proxy.headers import Visit
@@ -30,7 +31,7 @@ def straight_head(data: bytes) -> bytes | None:
     """What Straight writes to the job, without the sockets."""
     from gateway.proxy.straight import Straight
 
-    request = read_request(data, {})
+    request = read_request(data, {}, Limits())
     if request is None:
         return None
     straight = Straight.__new__(Straight)
@@ -83,9 +84,9 @@ def test_both_paths_send_the_same_head(
 )  # fmt: skip
 def test_what_needs_care_takes_the_other_path(line: bytes) -> None:
     good = b"GET / HTTP/1.1\r\nHost: a\r\nX-First: 1\r\n"
-    assert read_request(good + b"\r\n", {}) is not None
-    assert read_request(good + line + b"\r\n\r\n", {}) is None
-    assert read_request(good + line.lower() + b"\r\n\r\n", {}) is None
+    assert read_request(good + b"\r\n", {}, Limits()) is not None
+    assert read_request(good + line + b"\r\n\r\n", {}, Limits()) is None
+    assert read_request(good + line.lower() + b"\r\n\r\n", {}, Limits()) is None
 
 
 @pytest.mark.parametrize(
@@ -98,15 +99,15 @@ def test_what_needs_care_takes_the_other_path(line: bytes) -> None:
 )  # fmt: skip
 def test_a_request_line_that_is_odd_takes_the_other_path_even_with_known_lines(first: bytes) -> None:
     known: dict[bytes, Lines] = {}
-    assert read_request(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", known) is not None and known
-    assert read_request(first + b"\r\nHost: a\r\n\r\n", known) is None
+    assert read_request(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", known, Limits()) is not None and known
+    assert read_request(first + b"\r\nHost: a\r\n\r\n", known, Limits()) is None
 
 
 def test_only_one_whole_head_is_taken() -> None:
     good = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-    assert read_request(good + good, {}) is None
-    assert read_request(good[:-1], {}) is None
-    assert read_request(good + b"x", {}) is None
+    assert read_request(good + good, {}, Limits()) is None
+    assert read_request(good[:-1], {}, Limits()) is None
+    assert read_request(good + b"x", {}, Limits()) is None
 
 
 def answer(head: bytes, method: bytes = b"GET"):  # type: ignore[no-untyped-def]
