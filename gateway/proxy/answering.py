@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httptools
 
 from .headers import Visit
-from .heads import BadHead, NotHere, StraightAnswer, read_answer
+from .heads import BadHead, StraightAnswer, read_answer
 from .weave import Weave
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from .door import Door
 
 _END = b"\r\n\r\n"
+_LINE = b"\r\n"
 _SMALL = 16 << 10  # bytes: a head and so much body are joined into one write
+
+
+class NotHere(Exception):
+    """The other path has to do it. Nothing has gone to the browser."""
 
 
 class Answering:
@@ -129,12 +134,10 @@ class Answering:
         edited = self._document(answer, head) if self._page else answer.head
         if self._weave is not None:
             return self._body(body) if body or self._over else False
-        if answer.length is None:
-            return self._unmeasured(edited, body)
         self.begun = True
-        if len(body) > _SMALL:
+        if len(body) > _SMALL or answer.length is None:
             self._client.write(edited)
-            return self._body(body)
+            return self._body(body) if body or self._over else False
         part = body[: self._left]
         self._client.write(edited + part)
         self.size = len(part)
@@ -142,14 +145,6 @@ class Answering:
         if len(part) < len(body):
             self.keep = False  # what follows is nobody's answer
         return not self._left
-
-    def _unmeasured(self, edited: bytes, body: bytes) -> bool:
-        """An answer in chunks, or one that the end of the connection ends."""
-        if self._parser is not None and body:
-            self._follow(body)  # before anything goes out: the other path cuts what does not belong to it
-        self.begun, self.size = True, len(body)
-        self._client.write(edited + body)
-        return self._over
 
     def _document(self, answer: StraightAnswer, head: bytes) -> bytes:
         """A navigation's head; it waits for the body's first bytes if the tag goes in."""
@@ -179,7 +174,7 @@ class Answering:
                 data = data[: self._left]
             self._left -= len(data)
         elif answer.chunked:
-            plain = self._follow(data)
+            plain, data = self._follow(data)
             data = data if self._weave is None else plain
         self.size += len(data)
         over = self._over
@@ -190,28 +185,33 @@ class Answering:
             self._client.write(data)
         return over
 
-    def _follow(self, data: bytes) -> bytes:
-        """llhttp follows the chunks; what is in them.
+    def _follow(self, data: bytes) -> tuple[bytes, bytes]:
+        """llhttp follows the chunks: what is in them, and their bytes.
 
-        The last byte goes by itself: bytes behind the end of the message are nobody's, and llhttp does not say where
-        they begin. Nothing of them may go out. Raises BadHead, or NotHere if nothing has gone out yet.
+        The last byte is fed by itself: what stands behind the end of the message is nobody's, and llhttp does not
+        say where that begins. Raises BadHead.
         """
         self._pieces: list[bytes] = []
         assert self._parser is not None
+        first, last = not self.size, memoryview(data)[-1:]
         try:
             self._parser.feed_data(memoryview(data)[:-1])
-            if self._complete:
-                raise BadHead("bytes behind the last chunk") if self.begun else NotHere("bytes behind the last chunk")
-            self._parser.feed_data(data[-1:])
+            if not self._complete:
+                self._parser.feed_data(last)
+                return b"".join(self._pieces), data
         except httptools.HttpParserError as error:
-            raise BadHead(str(error)) from error
-        return b"".join(self._pieces)
+            if not self._complete:
+                raise BadHead(str(error)) from error
+        self.keep = False
+        if not first:
+            raise BadHead("bytes behind the last chunk")
+        return b"".join(self._pieces), data[: end_of_chunks(data)]
 
     # llhttp's callbacks
 
     def on_body(self, data: bytes) -> None:
         """In a chunk."""
-        if self._weave is not None:
+        if self._weave is not None and not self._complete:
             self._pieces.append(data)
 
     def on_message_complete(self) -> None:
@@ -222,3 +222,13 @@ class Answering:
     def end(self) -> None:
         """No more is fed."""
         self._parser = None  # it knows us: a circle, which only the garbage collector would open
+
+
+def end_of_chunks(data: bytes) -> int:
+    """Where a body in chunks ends that begins with these bytes, and has been found to be well-formed."""
+    at, size = 0, 1
+    while size:
+        line = data.index(_LINE, at)
+        size = int(data[at:line].partition(b";")[0], 16)
+        at = line + len(_LINE) + (size + len(_LINE) if size else 0)
+    return at + len(_LINE) if data.startswith(_LINE, at) else data.index(_END, at) + len(_END)

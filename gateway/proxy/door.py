@@ -35,8 +35,6 @@ class Door:
     usual: Usual = field(init=False)
     """And heads of answers."""
     documents: Documents = field(init=False)
-    careful: bool = field(init=False, default=False)
-    """This job has answered what only the other path can pass on: all of its requests go there."""
     table: Table = COMMON
     """What is known of the job's application: which requests may be sent twice."""
     _prefix: str = field(init=False)

@@ -54,10 +54,6 @@ class BadHead(Exception):
     """Not an answer that may be passed on."""
 
 
-class NotHere(Exception):
-    """The other path has to do it. Nothing has gone to the browser."""
-
-
 class _Silent:
     """llhttp's callbacks: none."""
 
@@ -192,7 +188,7 @@ def read_whole(head: bytes, limits: Limits) -> Whole | None:
 
 
 def read_answer(head: bytes, method: bytes, visit: Visit, parser: httptools.HttpResponseParser) -> StraightAnswer:
-    """Check and edit a head. `parser` is fresh; a chunked body goes through it as well. Raises BadHead or NotHere."""
+    """Check and edit a head. `parser` is fresh; a chunked body goes through it as well. Raises BadHead."""
     try:
         parser.feed_data(head)
     except httptools.HttpParserUpgrade:
@@ -253,8 +249,6 @@ def _edit_with_care(head: bytes, visit: Visit) -> tuple[bytes, int | None, bool]
     if any(line[:1] in (b" ", b"\t") for line in lines):
         raise BadHead("a folded line")
     fields = fields_of(head[len(first) :])
-    if headers.values(fields, b"trailer"):
-        raise NotHere("trailers")
     lengths = set(headers.values(fields, b"content-length"))
     codings = headers.values(fields, b"transfer-encoding")
     if any(not one.isdigit() for one in lengths) or any(one.lower() != b"chunked" for one in codings):

@@ -19,10 +19,10 @@ import structlog
 from gateway.errors import Outcome
 
 from . import cookies, headers
-from .answering import Answering
+from .answering import Answering, NotHere
 from .documents import may_be_page
 from .headers import Visit, fields_of
-from .heads import BadHead, Lines, NotHere, Whole, read_request, without_connection
+from .heads import BadHead, Lines, Whole, read_request, without_connection
 from .reply import refusal
 from .upstream import Connection, Unreachable
 
@@ -70,7 +70,7 @@ class Straight:
             return False
         method, target, lines = request
         page = lines.asks_for_page and method == b"GET" and may_be_page(target)
-        if door.careful or not door.serves(lines.host) or (page and door.documents.coded) or not door.gate.enter(self):
+        if not door.serves(lines.host) or (page and door.documents.coded) or not door.gate.enter(self):
             return False
         self._door, self._raw, self._method, self._target, self._page = door, data, method, target, page
         read = self._read
@@ -157,8 +157,7 @@ class Straight:
         try:
             complete = answering.feed(data)
         except NotHere as error:
-            log.info("answer for the other path", job=self._door.job, why=str(error))
-            self._door.careful = not self._door.documents.coded
+            log.info("a document is coded", job=self._door.job, why=str(error))
             self._drop().abort("for the other path")
             self._give_back()
         except BadHead as error:
