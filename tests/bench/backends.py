@@ -9,7 +9,7 @@ from .processes import BenchFailed, Processes, free_port
 from .tools import compiled, found
 
 KIB, MIB = 1 << 10, 1 << 20
-DOCUMENTS = {"/1k": KIB, "/100k": 100 * KIB, "/100m": 100 * MIB, "/page": 30 * KIB}
+DOCUMENTS = {"/1k": KIB, "/new": KIB, "/100k": 100 * KIB, "/100m": 100 * MIB, "/page": 30 * KIB}
 
 _NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error;
@@ -23,6 +23,7 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=4096; root {folder}/documents;
     location = /page {{ default_type text/html; charset utf-8; }}
+    location = /new {{ add_header X-Request $request_id; }}
   }}
 }}
 """

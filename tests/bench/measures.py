@@ -37,6 +37,7 @@ class Measure:
 
 MEASURES = [
     Measure("small", "1 KiB, 32 connections, keep-alive", load.requests("/1k")),
+    Measure("new", "1 KiB, each answer with a head of its own", load.requests("/new"), 2.0),
     Measure("hundred", "100 KiB, 32 connections, keep-alive", load.requests("/100k"), 2.0),
     Measure("down", "100 MiB down, 2 connections", load.transfers("get", "/100m", 100 * MIB), 2.0),
     Measure("up", "100 MiB up, 2 connections", load.transfers("put", "/up", 100 * MIB), 2.0),

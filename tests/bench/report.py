@@ -23,6 +23,7 @@ LIBRARIES = ("aiohttp", "uvloop", "httptools")
 Column = tuple[str, str, str]
 HTTP: list[Column] = [
     ("1 KiB req/s", "small", "per_second"), ("CPU µs", "small", "cpu_us"),
+    ("each head new req/s", "new", "per_second"), ("CPU µs", "new", "cpu_us"),
     ("100 KiB req/s", "hundred", "per_second"), ("CPU µs", "hundred", "cpu_us"),
     ("100 MiB down MB/s", "down", "mb_s"), ("CPU ms", "down", "cpu_ms"),
     ("100 MiB up MB/s", "up", "mb_s"), ("CPU ms", "up", "cpu_ms"),
@@ -44,6 +45,7 @@ OWN: list[Column] = [
 ]  # fmt: skip
 RATIOS: list[Column] = [
     ("1 KiB req/s", "small", "per_second"), ("its CPU", "small", "cpu_us"),
+    ("each head new", "new", "per_second"),
     ("100 KiB req/s", "hundred", "per_second"), ("100 MiB down", "down", "mb_s"), ("up", "up", "mb_s"),
     ("64 B echoes/s", "ws64", "per_second"), ("its CPU", "ws64", "cpu_us"), ("64 KiB echoes/s", "ws64k", "per_second"),
 ]  # fmt: skip

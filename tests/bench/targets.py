@@ -55,7 +55,7 @@ def _faster(what: str, measure: str, peer: str, bound: float) -> Target:
 
 
 # The figures of a rate and of its cost, and the measures that have them.
-_FIGURES = [("mb_s", "cpu_ms", ("down", "up")), ("per_second", "cpu_us", ("small", "hundred", "ws64", "ws64k"))]
+_FIGURES = [("mb_s", "cpu_ms", ("down", "up")), ("per_second", "cpu_us", ("small", "new", "hundred", "ws64", "ws64k"))]
 
 
 def ratio(measure: str, figure: str, peer: str) -> Callable[[Results], float | None]:
