@@ -308,8 +308,8 @@ async def _first(connection: Connection, sender: asyncio.Task[None] | None) -> A
     head = asyncio.create_task(connection.head())
     try:
         await asyncio.wait({head, sender}, return_when=asyncio.FIRST_COMPLETED)
-        if not head.done():
-            _raise_failure(sender)
+        if not head.done() or head.exception() is not None:
+            _raise_failure(sender)  # which may be why there is no head
         return await head
     finally:
         head.cancel()
