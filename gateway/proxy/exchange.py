@@ -247,9 +247,11 @@ class Exchange(Ask):
 
     @property
     def twin_key(self) -> bytes:
-        """See gate.Waiting."""
+        """See gate.Waiting. A page may hold what is made for one person, such as a form's token."""
         streams = b"text/event-stream" in b",".join(headers.values(self.came, b"accept"))
         if self.method != b"GET" or self.body.present or self.stream is not None or streams or is_websocket(self):
+            return b""
+        if self.navigation:
             return b""
         return b"%d %d %b" % (self.request.version.minor, self.request.keep_alive, self.head)
 
