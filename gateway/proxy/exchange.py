@@ -85,10 +85,12 @@ class Exchange(Ask):
         finally:
             self._drop_connection()
             self.body.close()
+            if self.reply.begun and not self.reply.finished:
+                self.reply.cut()
         return self.reply
 
     async def _pass(self) -> _Next:
-        if self.navigation and self.gate.listener.gate is not GateState.OPEN:
+        if self.navigation and not self.reply.begun and self.gate.listener.gate is not GateState.OPEN:
             return await self._show_page(_PAGE_OUTCOME[self.gate.listener.gate])
         async with self.gate.passage(self) as answer:
             if isinstance(answer, Refused):
@@ -199,7 +201,7 @@ class Exchange(Ask):
         return await self._fail(Outcome.BAD_ANSWER)
 
     async def _fail(self, outcome: Outcome) -> _Next:
-        if self.navigation:
+        if self.navigation and not self.reply.begun:
             return await self._show_page(outcome)
         await self._refuse(outcome)
         return _Next.DONE
