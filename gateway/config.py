@@ -82,6 +82,8 @@ class Timeouts:
     """Between two looks of the OpCenter at every job."""
     release: float = 0.1
     """From a request's release after a move until it no longer counts in `release_width`: it may be a long poll."""
+    sharing: float = 5.0
+    """From the same until who waits for its answer, having asked for the same, asks by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,9 +73,11 @@ class Ask:
     @cached_property
     def head(self) -> bytes:
         """The request's head as the job gets it."""
-        return headers.request_head(self.method, self.target, self._out())
+        return headers.request_head(self.method, self.target, self.lines)
 
-    def _out(self) -> RawHeaders:
+    @cached_property
+    def lines(self) -> RawHeaders:
+        """The lines of that head."""
         if is_websocket(self):
             return headers.for_job(offered(self), self.target, self.visit, upgrade=True)
         came = self.door.documents.asked(self.came) if self.navigation else self.came

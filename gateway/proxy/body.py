@@ -7,7 +7,7 @@ used up it is not: the client's connection is full then, and nothing is lost.
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from aiohttp import web
 
@@ -33,6 +33,10 @@ class Budget(Protocol):
 
 class BodyTimeout(Exception):
     """The client sent nothing for too long."""
+
+
+class WrongLength(Exception):
+    """What would go out is not as long as was declared. A fault of ours: the parser keeps to the length."""
 
 
 class Body:
@@ -67,7 +71,7 @@ class Body:
 
     async def read_ahead(self) -> None:
         """Take in what comes while the job is away. Raises BodyTimeout, or aiohttp's word for a lost client."""
-        while self._budget.take(_READ):
+        while not self._carried and self._budget.take(_READ):  # what is carried is the last that was read
             chunk = b""
             try:
                 chunk = await self._next()
@@ -77,20 +81,26 @@ class Body:
                 return
 
     async def send(self, connection: Connection) -> None:
-        """All of it, from the beginning. Raises UpstreamError, BodyTimeout, or aiohttp's word for a lost client."""
+        """All of it, from the beginning.
+
+        Raises UpstreamError, BodyTimeout, or aiohttp's word for a lost client; OSError or WrongLength if it was not
+        kept well.
+        """
         self._to_send = self.length or 0
         for chunk in self._spool.chunks():
             await self._write(connection, chunk)
         for chunk in self._carried:
             await self._write(connection, chunk)
         self._carried.clear()
-        if not self._keep:
+        if not (self._keep and self.replayable):
             self._forget()
         while chunk := await self._next():
             if self.replayable and not (self._budget.take(len(chunk)) and self._append(chunk)):
                 self._forget()
                 self._carried.clear()  # it goes out now
             await self._write(connection, chunk)
+        if self._to_send:
+            _end(connection)
         self.complete = True
         if self.chunked:
             connection.write(b"0\r\n\r\n")
@@ -118,6 +128,8 @@ class Body:
 
     async def _write(self, connection: Connection, chunk: bytes) -> None:
         if self.length is not None:
+            if len(chunk) > self._to_send:  # the job would read it as a request of its own
+                _end(connection)
             self._to_send -= len(chunk)
             self.complete = self.complete or self._to_send <= 0
         connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self.chunked else chunk)
@@ -133,3 +145,8 @@ class Body:
                 return await self._request.content.readany()
         except TimeoutError:
             raise BodyTimeout from None
+
+
+def _end(connection: Connection) -> NoReturn:
+    connection.abort("the body is not as long as was declared")
+    raise WrongLength

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.config import Limits
@@ -13,7 +14,7 @@ from .documents import Page
 from .inject import Injector
 from .reply import Form
 from .sse import EventStream, is_event_stream
-from .twins import Tape
+from .twins import Tape, may_share
 from .upstream import Connection, Lost
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Delivery:
     async def run(self) -> None:
         """All of it. Raises UpstreamError when the job's part is cut short, ClientGone when the browser is."""
         exchange, answer = self._exchange, self._answer
+        self._share()
         if exchange.stream is not None or self._begins_stream():
             await self._pass_events()
             return
@@ -36,14 +38,23 @@ class Delivery:
         if exchange.navigation:
             body = answer.framing is not Framing.NONE
             page = exchange.door.documents.answered(answer.status, answer.headers, exchange.visit, body=body)
-        if exchange.gate.is_awaited(exchange.twin_key):
-            exchange.reply.tape = Tape(exchange.door.config.limits.shared_answer)
         form = Form.OPEN if page.tag else _FORM[answer.framing]
         exchange.reply.begin(answer.status, answer.reason, page.lines, form)
         if page.tag:
             await self._pass_on_with(page, exchange.door.config.limits)
         else:
             await self._pass_on()
+
+    def _share(self) -> None:
+        """Record it if others wait for it; if it cannot be theirs they need not wait until it is whole."""
+        exchange, answer, key = self._exchange, self._answer, self._exchange.twin_key
+        if not exchange.gate.is_awaited(key):
+            return
+        limit, unshared = exchange.door.config.limits.shared_answer, partial(exchange.gate.unshared, key)
+        if self._begins_stream() or (answer.length or 0) > limit or not may_share(exchange.lines, answer.headers):
+            unshared()
+        else:
+            exchange.reply.tape = Tape(limit, unshared)
 
     async def _pass_on(self) -> None:
         while chunk := await self._connection.read():

@@ -85,10 +85,12 @@ class Exchange(Ask):
         finally:
             self._drop_connection()
             self.body.close()
+            if self.reply.begun and not self.reply.finished:
+                self.reply.cut()
         return self.reply
 
     async def _pass(self) -> _Next:
-        if self.navigation and self.gate.listener.gate is not GateState.OPEN:
+        if self.navigation and not self.reply.begun and self.gate.listener.gate is not GateState.OPEN:
             return await self._show_page(_PAGE_OUTCOME[self.gate.listener.gate])
         async with self.gate.passage(self) as answer:
             if isinstance(answer, Refused):
@@ -199,7 +201,7 @@ class Exchange(Ask):
         return await self._fail(Outcome.BAD_ANSWER)
 
     async def _fail(self, outcome: Outcome) -> _Next:
-        if self.navigation:
+        if self.navigation and not self.reply.begun:
             return await self._show_page(outcome)
         await self._refuse(outcome)
         return _Next.DONE
@@ -247,9 +249,11 @@ class Exchange(Ask):
 
     @property
     def twin_key(self) -> bytes:
-        """See gate.Waiting."""
+        """See gate.Waiting. A page may hold what is made for one person, such as a form's token."""
         streams = b"text/event-stream" in b",".join(headers.values(self.came, b"accept"))
         if self.method != b"GET" or self.body.present or self.stream is not None or streams or is_websocket(self):
+            return b""
+        if self.navigation:
             return b""
         return b"%d %d %b" % (self.request.version.minor, self.request.keep_alive, self.head)
 
@@ -308,8 +312,8 @@ async def _first(connection: Connection, sender: asyncio.Task[None] | None) -> A
     head = asyncio.create_task(connection.head())
     try:
         await asyncio.wait({head, sender}, return_when=asyncio.FIRST_COMPLETED)
-        if not head.done():
-            _raise_failure(sender)
+        if not head.done() or head.exception() is not None:
+            _raise_failure(sender)  # which may be why there is no head
         return await head
     finally:
         head.cancel()

@@ -47,7 +47,7 @@ class Waiting(Inside, Protocol):
 
     @property
     def twin_key(self) -> bytes:
-        """All that it says, if another one that says the same may have its answer; else b""."""
+        """All that it says, if another one that says the same might have its answer; else b""."""
 
     @property
     def copy(self) -> Copy | None:
@@ -121,7 +121,7 @@ class Gate:
         self._calls: dict[Inside, asyncio.Future[Pass | Refused]] = {}
         self._conductor = Conductor(self, timeouts, reporter)
         self._move: asyncio.Task[None] | None = None
-        self._patience = timeouts.hold
+        self._patience, self._sharing = timeouts.hold, timeouts.sharing
         self._held_bytes = 0
         self._max_held_bytes = limits.held_bytes_per_job
 
@@ -191,33 +191,57 @@ class Gate:
     @asynccontextmanager
     async def passage(self, exchange: Waiting) -> AsyncIterator[Pass | Refused | Copy]:
         """Inside for as long as the block runs, if the answer is Pass. Cancelling gives the place up."""
-        key = exchange.twin_key if self.hold.state is State.HELD else b""
-        while key and (elder := self._twins.elder(key)) is not None:
-            copy = await self._follow(elder, exchange)
-            if copy is not None:
-                yield copy
+        since = asyncio.get_running_loop().time()
+        key, followed = exchange.twin_key if self.hold.state is State.HELD else b"", False
+        while self.hold.state is State.HELD and (elder := self._twins.elder(key)) is not None:
+            found = await self._follow(elder, exchange, since)
+            if found is not None:
+                yield found
                 return
-        if key:
-            self._twins.lead(key)
+            followed = True
+        leads = self._twins.lead(key) if key and self.hold.state is State.HELD else None
         try:
-            yield await self._arrive(exchange)
+            if followed and self.is_open:
+                await self._take_turn(exchange)
+            answer = await self._arrive(exchange, since)
+            if leads is not None:
+                self._expect(key, leads)
+            yield answer
         finally:
             self.leave(exchange)
-            if key:
-                self._twins.settle(key, exchange.copy)
+            if leads is not None:
+                self._twins.settle(key, leads, exchange.copy)
 
     def is_awaited(self, key: bytes) -> bool:
         """Whether others may want the answer to a request that says this."""
         return self._twins.elder(key) is not None
 
-    async def _follow(self, elder: asyncio.Future[Copy | None], exchange: Waiting) -> Copy | Refused | None:
-        """What another one was answered. It takes no place in line."""
+    def unshared(self, key: bytes) -> None:
+        """They cannot have it: they go on by themselves. May be said twice."""
+        if (answer := self._twins.elder(key)) is not None:
+            self._twins.settle(key, answer, None)
+
+    def _expect(self, key: bytes, answer: asyncio.Future[Copy | None]) -> None:
+        """The first of those who say the same goes on to the job: the others do not wait for ever."""
+        timer = asyncio.get_running_loop().call_later(self._sharing, self._twins.settle, key, answer, None)
+        answer.add_done_callback(lambda _: timer.cancel())
+
+    async def _follow(
+        self, elder: asyncio.Future[Copy | None], exchange: Waiting, since: float
+    ) -> Copy | Refused | None:
+        """What another one was answered; None: it must ask itself. It takes no place in line."""
         self.counts["shared"] += 1
         try:
-            async with _meanwhile(exchange), asyncio.timeout(self._patience):
+            async with _meanwhile(exchange), asyncio.timeout_at(since + self._patience):
                 return await asyncio.shield(elder)
         except TimeoutError:
-            return Refused(Outcome.HOLD_TIMEOUT)
+            return Refused(Outcome.HOLD_TIMEOUT) if self.hold.state is State.HELD else None
+
+    async def _take_turn(self, exchange: Waiting) -> None:
+        """Who has waited for another's answer in vain goes on at the pace of the line."""
+        await self.release.place()
+        if self.is_open:
+            self.release.take(exchange)
 
     def enter(self, exchange: Inside) -> bool:
         """Go on at once, without a task, until `leave`; False if the gate is not open."""
@@ -248,9 +272,8 @@ class Gate:
         else:
             self.quiet.set()
 
-    async def _arrive(self, exchange: Waiting) -> Pass | Refused:
-        loop = asyncio.get_running_loop()
-        decision = self.hold.arrive(exchange, loop.time())
+    async def _arrive(self, exchange: Waiting, since: float) -> Pass | Refused:
+        decision = self.hold.arrive(exchange, since)
         match decision:
             case Go():
                 return Pass()

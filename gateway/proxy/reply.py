@@ -10,6 +10,8 @@ import asyncio
 import enum
 import http
 import json
+import socket
+import struct
 from contextlib import suppress
 from typing import Any
 
@@ -48,6 +50,7 @@ class Reply(web.StreamResponse):
         self._to = request
         self._write_idle = write_idle
         self._chunked = False
+        self._until_close = False  # the connection's end is the body's
         self._was_cut = False
         self._set_keep(request.keep_alive)
 
@@ -59,7 +62,9 @@ class Reply(web.StreamResponse):
         self._set_keep(False)
 
     def begin(self, status: int, reason: bytes, headers: RawHeaders, form: Form) -> None:
-        """Write the head. Raises ClientGone."""
+        """Write the head, once: a second one would be bytes of the first one's body. Raises ClientGone."""
+        if self.begun:
+            raise RuntimeError("an answer has one head")
         self.set_status(status, reason.decode("latin-1"))
         lines = list(headers)
         modern = self._to.version >= (1, 1)
@@ -67,6 +72,7 @@ class Reply(web.StreamResponse):
             self._chunked = True
             lines.append((b"Transfer-Encoding", b"chunked"))
         elif form is Form.OPEN:
+            self._until_close = True
             self._set_keep(False)
         if not self._keep_alive:
             lines.append((b"Connection", b"close"))
@@ -113,6 +119,8 @@ class Reply(web.StreamResponse):
 
     def cut(self) -> None:
         """End here, so that the client sees that something is missing."""
+        if self._until_close and not self.finished:
+            _reset(self._to.transport)  # a quiet end would be the body's
         self.finished = self._was_cut = True
         self._set_keep(False)
 
@@ -125,10 +133,14 @@ class Reply(web.StreamResponse):
             self.tape.add(data)
 
     async def _drain(self) -> None:
+        transport = self._to.transport
         try:
             async with asyncio.timeout(self._write_idle):
                 await self._to.protocol._drain_helper()
-        except (ConnectionError, TimeoutError) as error:
+        except TimeoutError as error:
+            _reset(transport)  # to close it would wait until what is buffered is taken
+            raise ClientGone from error
+        except ConnectionError as error:
             raise ClientGone from error
 
     # What aiohttp calls after the handler
@@ -144,6 +156,18 @@ class Reply(web.StreamResponse):
     def body_length(self) -> int:
         """Bytes of body written, for logs."""
         return self.size
+
+
+def _reset(transport: asyncio.Transport | None) -> None:
+    """End a connection at once with a TCP reset, whatever is still buffered here or in the kernel."""
+    if transport is None:
+        return
+    with suppress(OSError):  # it is closed already
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    transport.abort()
+
+
+_LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 class HandedOver(Reply):
