@@ -85,6 +85,7 @@ HARD = [
     ("a" * (MILLION - 1) + "b", "a" * MILLION, MILLION),
     ("c" + "ab" * (MILLION // 2 - 1), "ab" * (MILLION // 4) + "b" * (MILLION // 2), MILLION // 2),
     ("a" * (MILLION // 2) + "b" + "a" * (MILLION // 2 - 1), "a" * (MILLION // 2) + "c", 2),
+    ("a" * (MILLION // 4) + "b" + "a" * (MILLION // 4), "a" * MILLION, MILLION - MILLION // 4),
     ("é" * (MILLION // 2) + "日", "é" * MILLION, MILLION),
 ]
 
@@ -213,7 +214,7 @@ def test_small_pieces_and_small_frames_take_no_longer_than_large_ones() -> None:
     for at in range(0, len(long), 4):
         replay.feed(long[at : at + 4])
     short = say("stdout", "tick\n") * 1000
-    for _ in range(100):
+    for _ in range(200):
         replay.feed(short)
     assert time.process_time() - began < PATIENCE
     replay.redialled()
