@@ -129,7 +129,7 @@ class Limits:
     event: int = 1 << 20
     """Bytes of one server-sent event that is kept until it is whole; a larger one passes in pieces."""
     replay_terminal: int = 1 << 20
-    """Bytes of a terminal's last output kept to cut its replay after a move."""
+    """Bytes of a terminal's last output kept to cut its replay after a move; a longer frame passes as it comes."""
     news_clients: int = 64
     """Client addresses named in a listener's news."""
 

@@ -20,11 +20,12 @@ from .groups import all_groups
 from .links import Links, Peer, hash_token
 from .model import ENDED, Gateway, Job, Lease, Size
 from .orders import check_targets
+from .policy import Policy
 from .ports import Exhausted, Pool
 from .processes import Processes, write_settings
 from .programs import Folders
 from .ranges import OUTSIDE, check_bind, check_free, check_public, parse_range, read_outside
-from .security_groups import DEFAULT, pick
+from .security_groups import DEFAULT, check_number, pick
 from .store import Store
 from .users import Who
 from .views import connected_doc, gateway_doc, job_doc
@@ -44,6 +45,7 @@ class Gateways:
         processes: Processes,
         clock: Callable[[], int],
         address: Callable[[], tuple[str, int]],
+        policy: Policy,
     ) -> None:
         """`home`: the OpCenter's. `address`: its URL and its port, known once it listens."""
         self._home = home
@@ -54,6 +56,7 @@ class Gateways:
         self._processes = processes
         self._clock = clock
         self._address = address
+        self._policy = policy
 
     def folder(self, gateway: GatewayId) -> Path:
         """Where the gateway's process keeps its state."""
@@ -93,7 +96,8 @@ class Gateways:
             **read_outside(fields),
         )
         async with self._store.write() as connection:
-            pick(gateway.security_groups, await all_groups(connection))
+            known = await all_groups(connection)
+            check_number(pick(gateway.security_groups, known), known, self._policy.rules_of_gateway)
             check_free(bind, ports, await rows.list_gateways(connection), own_port)
             write_settings(self.folder(gateway.id), settings(gateway, token, url))
             await rows.put_gateway(connection, gateway)
@@ -107,7 +111,8 @@ class Gateways:
         add, remove = fields.texts("addSecurityGroups"), fields.texts("rmSecurityGroups")
         async with self._store.write() as connection:
             old = await _own(connection, text, who)
-            pick(add, await all_groups(connection))
+            known = await all_groups(connection)
+            pick(add, known)
             for one in remove:
                 if one not in old.security_groups:
                     has = ", ".join(old.security_groups)
@@ -115,6 +120,8 @@ class Gateways:
             groups = tuple(dict.fromkeys(one for one in (*old.security_groups, *add) if one not in remove))
             if not groups:
                 raise Refusal(Code.CONFLICT, "A gateway needs a security group: add another one first")
+            if add:
+                check_number(groups, known, self._policy.rules_of_gateway)
             name = fields.text("name", longest=63) or old.name
             new = replace(old, name=name, security_groups=groups, **outside)
             await rows.put_gateway(connection, new)

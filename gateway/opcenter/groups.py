@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import sys
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,6 +12,7 @@ from gateway.errors import Code, Refusal
 
 from . import rows
 from .fields import Fields, refuse
+from .policy import Policy
 from .security_groups import DEFAULT, SecurityGroup, parse_rule
 from .store import Store
 from .users import Who
@@ -26,8 +28,8 @@ async def all_groups(connection: AsyncConnection) -> dict[str, SecurityGroup]:
 class Groups:
     """Create, list and delete."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, policy: Policy) -> None:
+        self._store, self._policy = store, policy
 
     async def list(self) -> list[SecurityGroup]:
         """Every group, `sg-default` first."""
@@ -40,7 +42,13 @@ class Groups:
         given = fields.text("id") or "sg-" + secrets.token_hex(9)[:17]
         if not _ID.fullmatch(given):
             refuse("security group ID", f"{given!r} is not sg- followed by letters, digits and dashes")
-        rules = tuple(dict.fromkeys(parse_rule(one) for one in fields.objects("rules")))
+        asked, most = fields.objects("rules", most=sys.maxsize), self._policy.rules_of_group
+        if len(asked) > most:
+            refuse(
+                "rule",
+                f"a security group has {most} rules at most, and this one {len(asked)}: make several groups of it",
+            )
+        rules = tuple(dict.fromkeys(parse_rule(one) for one in asked))
         if not rules:
             refuse("rule", "a group needs one at least: --rule 10000-10500:10.0.0.0/8")
         group = SecurityGroup(given, fields.text("name") or given, who.name, fields.text("description"), rules)

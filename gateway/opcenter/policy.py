@@ -31,6 +31,10 @@ class Policy:
     """Logins that wait for their turn to be hashed; one more is refused with 503."""
     body: int = 1 << 20
     """Bytes of a request's body; more is refused."""
+    rules_of_group: int = 100
+    """Rules of one security group; one more is refused: make two groups of it."""
+    rules_of_gateway: int = 1000
+    """Rules of all groups of a gateway, each once; one more is refused. Each new connection is compared with all."""
     event_queue: int = 1000
     """Events kept for one slow reader of /events; then its stream ends and it comes back."""
     event_readers: int = 500

@@ -73,6 +73,14 @@ def rules_of(ids: Iterable[str], known: Mapping[str, SecurityGroup]) -> tuple[Ru
     return tuple(dict.fromkeys(rule for one in ids if one in known for rule in known[one].rules))
 
 
+def check_number(ids: Iterable[str], known: Mapping[str, SecurityGroup], most: int) -> None:
+    """Raises Refusal if these groups have more rules together than a gateway may have."""
+    count = len(rules_of(ids, known))
+    if count > most:
+        how = "remove a security group, or name larger blocks of addresses"
+        raise Refusal(Code.CONFLICT, f"A gateway has {most} rules at most, and these groups have {count}: {how}")
+
+
 def _is_port(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535
 

@@ -162,7 +162,9 @@ class OpCenter:
         bus = Bus(policy.event_queue, policy.event_readers)
         book, folders, known = Book(store, bus, clock), Folders(self.home), Catalog(self.home / "templates", clock)
         links = Links(store, times, policy, clock, bus.publish)
-        gateways = Gateways(self.home, store, bus, links, processes, clock, lambda: (self._url, self._port))
+        gateways = Gateways(
+            self.home, store, bus, links, processes, clock, lambda: (self._url, self._port), self._policy
+        )
         verbs = Verbs(book, gateways, engine, known)
         jobs = JobLoop(book, gateways, engine, folders, self._place, times, policy)
         keeper = Keeper(gateways.folder, lambda: self._url, store, bus, links, processes, times, policy, clock)
@@ -176,7 +178,7 @@ class OpCenter:
             verbs=verbs,
             gateways=gateways,
             links=links,
-            groups=Groups(store),
+            groups=Groups(store, self._policy),
             engine=engine,
             folders=folders,
             policy=policy,

@@ -247,11 +247,7 @@ def text_of(raw: bytes, *, masked: bool) -> str | None:
         return None
 
 
-def split_frames(raw: bytes, *, masked: bool) -> tuple[list[bytes], bytes]:
-    """Whole frames, and what is left over. Raises FrameError."""
-    frames, at = [], 0
-    while (head := _read_head(raw, at, masked)) is not None and at + head.size + head.length <= len(raw):
-        end = at + head.size + head.length
-        frames.append(raw[at:end])
-        at = end
-    return frames, raw[at:]
+def size_of(raw: bytes, *, masked: bool) -> int:
+    """Bytes of the frame that begins here, its header with them; 0 while that is not complete. Raises FrameError."""
+    head = _read_head(raw, 0, masked)
+    return 0 if head is None else head.size + head.length

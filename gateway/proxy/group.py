@@ -218,10 +218,16 @@ class Group:
     async def _become(self) -> None:
         """Returns only if the new program could not be started."""
         log.info("reload", workers=len(self._crew.everyone))
-        await asyncio.gather(*(one.channel.flushed() for one in self._crew.everyone))
+        await self._flushed()
         await self._control.pause()
+        await self._flushed()  # what was said meanwhile
         succession.become(self._estate(), str(self._home))
         self._wake.set()  # opens the control port again
+
+    async def _flushed(self) -> None:
+        """Return, without a pause, when the kernel has everything: a queue is not left to the successor."""
+        while any(one.channel.waits for one in self._crew.everyone):
+            await asyncio.gather(*(one.channel.flushed() for one in self._crew.everyone))
 
     def _estate(self) -> Estate:
         control = self._control

@@ -200,6 +200,7 @@ async def test_connecting_what_cannot_be_connected(world: World) -> None:
     [
         ({"id": "lan", "rules": []}, "Invalid argument, invalid security group ID: 'lan'"),
         ({"id": "sg-a"}, "Invalid argument, invalid rule: a group needs one"),
+        ({"rules": [{}] * 101}, "Invalid argument, invalid rule: a security group has 100 rules at most, and this one 101: make several groups of it"),
         ({"rules": [{"portMin": 2, "portMax": 1, "source": "::/0"}]}, "Invalid argument, invalid rule: portMin 2 is above portMax 1"),
         ({"rules": [{"portMin": 0, "portMax": 1, "source": "::/0"}]}, "Invalid argument, invalid rule: portMin is 0: write"),
         ({"rules": [{"portMin": 1, "portMax": "x", "source": "::/0"}]}, "Invalid argument, invalid rule: portMax is x: "),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
+from typing import Any
 
 import aiohttp
 import pytest
@@ -214,6 +216,47 @@ async def test_security_groups_reach_the_gateway(world: World) -> None:
         )
         await world.api.patch(f"/gateways/{gateway['id']}", {"rmSecurityGroups": ["sg-default"]})
         await peer.until(lambda one: one.rules == (Rule(10000, 10500, "10.0.0.0/8"),))
+
+
+def many_rules(number: int, count: int = 100) -> list[dict[str, Any]]:
+    """Of one group, unlike every other group's."""
+    return [{"portMin": 1, "portMax": 65535, "source": f"10.{number}.{one}.0/24"} for one in range(count)]
+
+
+async def test_a_gateway_has_as_many_rules_as_are_carried_to_it_and_no_more(world: World) -> None:
+    names = [f"sg-{number}" for number in range(11)]
+    for number, name in enumerate(names):
+        await world.api.post("/securityGroups", {"id": name, "rules": many_rules(number)})
+    await world.api.post("/securityGroups", {"id": "sg-again", "rules": many_rules(0)})
+    no = await refused(world.gateway(securityGroups=names))
+    assert (no.code, no.sentence) == (
+        Code.CONFLICT,
+        "A gateway has 1000 rules at most, and these groups have 1100: "
+        "remove a security group, or name larger blocks of addresses",
+    )
+    assert await world.api.get("/gateways") == []
+    gateway = await world.gateway(securityGroups=[*names[:10], "sg-again"])
+    path = f"/gateways/{gateway['id']}"
+    async with world.peer(gateway) as peer:
+        await peer.until(lambda one: len(one.rules) == 1000)
+    assert (await refused(world.api.patch(path, {"addSecurityGroups": ["sg-default"]}))).code is Code.CONFLICT
+    await world.api.patch(path, {"addSecurityGroups": names[10:], "rmSecurityGroups": names[9:10]})
+    assert (await world.api.get(path))["securityGroups"] == [*names[:9], "sg-again", names[10]]
+
+
+async def test_a_gateway_that_has_too_many_rules_already_can_be_changed_otherwise(world: World) -> None:
+    """An earlier OpCenter had no such limit."""
+    for number in range(2):
+        await world.api.post("/securityGroups", {"id": f"sg-{number}", "rules": many_rules(number)})
+    gateway = await world.gateway(securityGroups=["sg-0", "sg-1"])
+    world.policy = replace(world.policy, rules_of_gateway=50)
+    await world.restart()
+    path = f"/gateways/{gateway['id']}"
+    async with world.peer(gateway) as peer:
+        await peer.until(lambda one: len(one.rules) == 200)
+        assert (await world.api.patch(path, {"name": "class"}))["name"] == "class"
+        await world.api.patch(path, {"rmSecurityGroups": ["sg-0"]})
+        await peer.until(lambda one: len(one.rules) == 100)
 
 
 async def test_ports_lowest_first_and_a_released_one_rests(world: World) -> None:

@@ -59,7 +59,7 @@ async def test_a_cancel_before_the_turns_first_step_does_not_leave_the_job_unatt
     bus = Bus(10, 10)
     book, engine, policy = Book(store, bus, now_ms), Watched(), Policy()
     links = Links(store, TIMES, policy, now_ms, bus.publish)
-    gateways = Gateways(tmp_path, store, bus, links, NoProcesses(), now_ms, lambda: ("", 1))
+    gateways = Gateways(tmp_path, store, bus, links, NoProcesses(), now_ms, lambda: ("", 1), policy)
     slow = replace(TIMES, look=60.0)  # only kicks count here
     loop = JobLoop(book, gateways, engine, Folders(tmp_path), str, slow, policy)
     job = executing(new_job_id())

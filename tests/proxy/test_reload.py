@@ -8,14 +8,14 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import WSMsgType, web
 
-from gateway.types import GateState, JobStatus, WebSocketPolicy
+from gateway.types import GateState, JobStatus, Rule, WebSocketPolicy
 from tests.peers import Conversation, connect, eventually
 from tests.proxy.test_group import OpCenter, ask, children, free_ports, group, opcenter, snapshot
 
@@ -268,6 +268,40 @@ async def test_a_program_that_is_not_ready_does_not_take_over(tmp_path: Path) ->
             assert (await client.answer())[1] == b"ok"
             await client.close()
         await eventually(lambda: not old & workers(process.pid), "the old ones have gone", SLOW)
+
+
+async def test_rules_of_any_number_are_in_force_when_they_are_acknowledged_also_after_a_reload(tmp_path: Path) -> None:
+    port, control = free_ports(2)
+    server = Server()
+    many = tuple(Rule(1, 65535, f"10.{one // 250}.{one % 250}.0/24") for one in range(6_000))  # 400 KB
+    async with server.place() as first, opcenter() as center, group(tmp_path, center.url) as process:
+        await eventually(lambda: bool(center.sockets), "dialled", SLOW)
+        runs = {"status": JobStatus.EXECUTING, "address": "127.0.0.1", "gate": GateState.OPEN, "target_port": first}
+        served = snapshot(5, [port], control, **runs)
+        await center.publish(replace(served, rules=many + served.rules))
+        await center.acked(5)
+        old = workers(process.pid)
+        assert await ask(port) == b"ok", "the last rule is heard"
+        await center.publish(replace(served, version=6, rules=many))
+        await center.acked(6)
+        assert await is_refused(port)
+        await reload(process, center, 6)
+        assert await is_refused(port)
+        await center.publish(replace(served, version=7, rules=many + served.rules))
+        await center.acked(7)
+        assert await ask(port) == b"ok"
+        await eventually(lambda: not old & workers(process.pid), "the old ones have gone", SLOW)
+        assert len(workers(process.pid)) == 2
+        assert not [one for one in log(tmp_path) if one["level"] == "error"]
+
+
+async def is_refused(port: int) -> bool:
+    """Whether the rules let nobody from here in."""
+    client = await connect("127.0.0.1", port)
+    with suppress(ConnectionError):
+        await client.say(REQUEST)
+        return not await client.rest()
+    return True
 
 
 def workers(pid: int) -> set[int]:
