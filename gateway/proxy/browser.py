@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -22,7 +21,7 @@ from aiohttp.web_protocol import RequestHandler
 from gateway.errors import Outcome
 
 from .boundary import CHUNKED, Boundary
-from .reply import refusal, refusal_without_request
+from .reply import refusal, refusal_without_request, reset
 from .straight import Straight
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _LOOKS = 8  # turns of the loop; two are enough
-_AT_ONCE = struct.pack("ii", 1, 0)  # socket(7), SO_LINGER: close() resets
 _ESTABLISHED = 1  # tcp_info.tcpi_state, include/net/tcp_states.h
 
 
@@ -197,10 +195,7 @@ class BrowserConnection(RequestHandler):
 
     def cut(self) -> None:
         """End the connection with a reset: what has come is not whole, and nothing else says so."""
-        if self.transport is not None:
-            sock = self.transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-            self.transport.abort()
+        reset(self.transport)
 
     def straight_done(self, *, keep: bool) -> None:
         """A straight exchange has ended."""
@@ -225,8 +220,7 @@ class BrowserConnection(RequestHandler):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._straight.flow(go=False)
-        if self.transport is not None:
-            self._slow_timer = self._loop.call_later(self._listener.timeouts.write_idle, self.transport.abort)
+        self._slow_timer = self._loop.call_later(self._listener.timeouts.write_idle, self.cut)
 
     def resume_writing(self) -> None:
         super().resume_writing()

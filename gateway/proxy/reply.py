@@ -13,7 +13,7 @@ import json
 import socket
 import struct
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -22,6 +22,8 @@ from gateway.errors import Outcome
 
 from .headers import RawHeaders, answer_head
 from .twins import Copy, Tape
+
+_AT_ONCE = struct.pack("ii", 1, 0)  # socket(7), SO_LINGER: what closes resets
 
 
 class Form(enum.Enum):
@@ -120,7 +122,7 @@ class Reply(web.StreamResponse):
     def cut(self) -> None:
         """End here, so that the client sees that something is missing."""
         if self._until_close and not self.finished:
-            _reset(self._to.transport)  # a quiet end would be the body's
+            reset(self._to.transport)  # a quiet end would be the body's
         self.finished = self._was_cut = True
         self._set_keep(False)
 
@@ -138,7 +140,7 @@ class Reply(web.StreamResponse):
             async with asyncio.timeout(self._write_idle):
                 await self._to.protocol._drain_helper()
         except TimeoutError as error:
-            _reset(transport)  # to close it would wait until what is buffered is taken
+            reset(transport)  # to close it would wait until what is buffered is taken
             raise ClientGone from error
         except ConnectionError as error:
             raise ClientGone from error
@@ -158,16 +160,13 @@ class Reply(web.StreamResponse):
         return self.size
 
 
-def _reset(transport: asyncio.Transport | None) -> None:
+def reset(transport: asyncio.BaseTransport | None) -> None:
     """End a connection at once with a TCP reset, whatever is still buffered here or in the kernel."""
     if transport is None:
         return
     with suppress(OSError):  # it is closed already
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-    transport.abort()
-
-
-_LINGER_NOT = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    cast(asyncio.Transport, transport).abort()
 
 
 class HandedOver(Reply):

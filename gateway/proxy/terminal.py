@@ -8,7 +8,8 @@ Laws
  1. Bytes come out in the order in which they went in, none twice, none left out but the setup and the known part.
  2. They come out at once. Only after a re-dial a frame waits for its end, until the replay has been seen.
  3. A frame longer than the limit is not kept: it passes as it comes and nothing of it is noted. If it came in the
-    replay's place nothing is cut: shown twice is better than lost.
+    replay's place nothing is cut: shown twice is better than lost. The replay itself, which comes once, may be
+    `REPLAY` times as long: 1000 chunks of 4 KiB, with JSON's escapes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 
 from .frames import Opcode, frame, size_of, text_of
 
+REPLAY = 16
 _LONGEST_HEADER = 10  # bytes of a server's frame: 2, and 8 of length
 _GAP = "\udfff"  # stands for what was shown and not noted: no decoder makes one, so no replay goes on over it
 
@@ -34,7 +36,7 @@ class TerminalReplay:
 
     def redialled(self) -> None:
         """What comes next begins with setup and replay."""
-        self._frames = _Frames(self._limit)
+        self._frames = _Frames(REPLAY * self._limit)
         self._expecting = True
 
     def feed(self, raw: bytes) -> bytes:
@@ -69,6 +71,7 @@ class TerminalReplay:
         if kind == "setup":
             return b""
         self._expecting = False
+        self._frames.limit = self._limit
         if kind != "stdout":
             self._note(piece, whole=whole)
             return piece
@@ -81,7 +84,7 @@ class _Frames:
     """Cuts a server's bytes into frames. One that is not whole yet is kept, up to the limit."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._begun = bytearray()
         self._size = 0  # bytes of the frame that has begun; 0: its header is not complete
         self._left = 0  # bytes of a frame too long to be kept that have not come yet
@@ -114,7 +117,7 @@ class _Frames:
     def _measure(self, raw: bytes, at: int) -> bool:
         """Read the header of the frame that has begun. Whether the frame is one to keep."""
         size = size_of(bytes(self._begun) + raw[at : at + _LONGEST_HEADER], masked=False)
-        if size > self._limit:
+        if size > self.limit:
             self._left = size - len(self._begun)
         else:
             self._size = size

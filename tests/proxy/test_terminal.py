@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.proxy.frames import Opcode, frame, size_of, text_of
-from gateway.proxy.terminal import TerminalReplay, unseen
+from gateway.proxy.terminal import REPLAY, TerminalReplay, unseen
 
 words = st.text(alphabet="ab\n", max_size=30)
 PATIENCE = 20.0  # seconds; what is tested here takes one or two, or minutes if its time grows with the square
@@ -135,24 +135,25 @@ class Slowly:
         self.limit = limit
         self.shown: list[str | None] = []
 
-    def note(self, one: bytes, text: str | None) -> None:
-        self.shown += [None] if len(one) > self.limit else text or ""
+    def note(self, text: str | None) -> None:
+        self.shown += [None] if text is None else text
 
     def connection(self, frames: list[bytes], *, first: bool) -> bytes:
         """What the browser gets of one connection."""
         out, waits = b"", not first
         for one in frames:
             kind, text = self.message(one)
-            if waits and kind == "setup" and len(one) <= self.limit:
+            kept = len(one) <= (REPLAY if waits else 1) * self.limit
+            if waits and kind == "setup" and kept:
                 continue
-            if waits and kind == "stdout" and len(one) <= self.limit:
+            if waits and kind == "stdout" and kept:
                 known = "".join("\0" if part is None else part for part in self.shown[-self.limit :])
                 text = slowly_unseen(known, text)
                 out += say("stdout", text) if text else b""
             else:
                 out += one
             waits = False
-            self.note(one, text if kind == "stdout" else "")
+            self.note((text if kind == "stdout" else "") if kept else None)
         return out
 
     def message(self, one: bytes) -> tuple[str, str]:
@@ -227,3 +228,15 @@ def test_what_is_nested_too_deep_is_no_message() -> None:
     assert replay.feed(deep) == deep
     replay.redialled()
     assert replay.feed(deep) == deep
+
+
+def test_a_replay_that_is_longer_than_what_is_noted_is_cut_all_the_same() -> None:
+    """A thousand chunks of output, most of which nobody noted any more."""
+    replay, output = TerminalReplay(1000), "".join(f"line {number}\r\n" for number in range(1000))
+    for at in range(0, len(output), 50):
+        replay.feed(say("stdout", output[at : at + 50]))
+    replay.redialled()
+    assert replay.feed(say("stdout", output + "new\r\n")) == say("stdout", "new\r\n")
+    long = say("stdout", "x" * 1100)
+    assert replay.feed(long) == long
+    assert replay.feed(long[:-1]) == long[:-1], "after the replay the usual limit holds"
