@@ -393,7 +393,7 @@ class Relay:
 
     def _lost_job(self) -> None:
         """Nobody said Close: the server or its host is gone. Frames sent last may not have been read."""
-        if self._doubt.exists:
+        if self._doubt.exists or not self._up.between_messages:
             self._broken = self._broken or "nobody knows whether what was sent last was read"
         self._parked()
         self._gate.lost()
