@@ -68,12 +68,8 @@ class Conductor:
         return quiet.is_set()
 
     async def _park_all(self) -> None:
-        """Per path one after the other, so that we know which one the server saw close last."""
-        await asyncio.gather(*(_park_in_order(group) for group in self._by_path()))
-
-    def _by_path(self) -> list[list[Relayed]]:
-        relays = sorted(self._gate.relays, key=lambda one: (one.path, -one.parked_at))
-        return [list(group) for _, group in itertools.groupby(relays, key=lambda one: one.path)]
+        """All at once; those of one path take turns where it matters (parking.py)."""
+        await asyncio.gather(*(relay.park() for relay in list(self._gate.relays)))
 
     async def reopen(self, listener: Listener) -> None:
         """Wait for the server, bring the WebSockets back, then let the line go on."""
@@ -120,7 +116,9 @@ class Conductor:
 
     async def _revive_all(self) -> int:
         """Per path one after the other, the last that was closed first: it owns the server's replay buffer."""
-        return sum(await asyncio.gather(*(_revive_in_order(group) for group in self._by_path())))
+        relays = sorted(self._gate.relays, key=lambda one: (one.path, -one.parked_at))
+        paths = itertools.groupby(relays, key=lambda one: one.path)
+        return sum(await asyncio.gather(*[_revive_in_order(list(group)) for _, group in paths]))
 
     async def _release(self) -> None:
         gate = self._gate
@@ -140,11 +138,6 @@ class Conductor:
     def _end_all(self, reason: str) -> None:
         for relay in list(self._gate.relays):
             relay.end(_COME_BACK, reason)
-
-
-async def _park_in_order(relays: list[Relayed]) -> None:
-    for relay in relays:
-        await relay.park()
 
 
 async def _revive_in_order(relays: list[Relayed]) -> int:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -23,6 +24,7 @@ from gateway.types import GateReport, GateState, Listener
 from .conductor import Conductor
 from .hall import Hall
 from .hold import Go, Hold, No, State, Wait, Why
+from .parking import Turn
 from .pool import Pool
 from .release import Release
 from .twins import Copy, Twins
@@ -117,6 +119,7 @@ class Gate:
         self.counts: Counter[str] = Counter()
         """For metrics.py: held, shared, refused, moves, websockets_kept, websockets_lost."""
         self._twins = Twins()
+        self._turns: WeakValueDictionary[bytes, Turn] = WeakValueDictionary()
         self._reporter = reporter
         self._calls: dict[Inside, asyncio.Future[Pass | Refused]] = {}
         self._conductor = Conductor(self, timeouts, reporter)
@@ -288,6 +291,13 @@ class Gate:
         """The server at the listener's address fails."""
         if self.is_open:
             self._reporter.lost(self.listener)
+
+    def turn(self, path: bytes) -> Turn:
+        """What WebSockets of one path share while they let go of the job."""
+        turn = self._turns.get(path)
+        if turn is None:
+            turn = self._turns[path] = Turn()
+        return turn
 
     async def connection(self, *, fresh: bool) -> Connection:
         """A connection to the job. Raises Unreachable."""

@@ -9,7 +9,7 @@
 Laws
  1. In LIVE bytes pass as they came; only frame boundaries are followed (frames.py).
  2. PARKING ends a message before it stops, then a ping goes to the job: its pong proves that all before was read.
-    Then the job's side is closed, and what it still sends goes to the browser.
+    Then the job's side is closed, and what it still sends goes to the browser (parking.py).
  3. In PARKED the browser's frames wait in order, bounded; then its socket is not read: back-pressure, no loss.
  4. Nothing is dropped in silence. If a message was cut in two, or the barrier was not answered, the browser's
     socket is closed with 1012 after the move, so that the client comes back and asks again. Never 1000 or 1001:
@@ -22,7 +22,6 @@ import asyncio
 import enum
 import itertools
 from collections.abc import Callable
-from contextlib import suppress
 
 import structlog
 
@@ -35,16 +34,15 @@ from .extensions import Chosen
 from .frames import Control, Data, FrameError, Opcode, Piece, Scanner, close_frame, frame
 from .gate import Gate
 from .leg import Leg
+from .parking import BARRIER, GOING_AWAY, Parking
 from .redial import shake_again
 from .terminal import TerminalReplay
 
 log = structlog.get_logger()
 
-_BARRIER = b"floatgate barrier"
 SERVICE_RESTART = 1012  # RFC 6455's registry: clients come back
 PROTOCOL_ERROR = 1002
 _parkings = itertools.count(1)
-_GOING_AWAY = 1001  # to the job only: our end of this connection goes away
 
 
 class _State(enum.Enum):
@@ -67,7 +65,6 @@ class Relay:
     """See the module's picture. `head` is the handshake as the job got it: it is sent again on each re-dial."""
 
     __slots__ = (
-        "_barrier",
         "_beat",
         "_broken",
         "_browser",
@@ -78,11 +75,11 @@ class Relay:
         "_gate",
         "_head",
         "_job",
+        "_leaving",
         "_limits",
         "_parking",
         "_recovering",
         "_resume",
-        "_settled",
         "_state",
         "_terminal",
         "_timeouts",
@@ -120,9 +117,8 @@ class Relay:
         self._waiting_size = 0
         self._broken = ""
         self._doubt = Doubt(timeouts.confirm, self._ask)
-        self._settled: asyncio.Future[None] | None = None  # while parking: the message under way has gone to the job
-        self._barrier: asyncio.Future[None] | None = None  # then: the job answered the barrier
-        self._parking: asyncio.Task[None] | None = None
+        self._parking: Parking | None = None
+        self._leaving: asyncio.Task[None] | None = None  # it runs `_parking`
         self._recovering: asyncio.Task[None] | None = None
         self._beat = Beat(timeouts.ping, self._ping)
         self._ended: Callable[[], None] = lambda: None
@@ -154,33 +150,25 @@ class Relay:
         """Let go of the job, losing nothing. Idempotent; who waits may be cancelled, what has begun is finished."""
         if self._state is _State.LIVE and self._job is not None:
             self._state = _State.PARKING
-            if not self._up.between_messages:
-                self._settled = asyncio.get_running_loop().create_future()
-            self._parking = asyncio.create_task(self._park(self._job), name="park a websocket")
+            self._parking = Parking(self._job, self._gate.turn(self.path), self._timeouts)
+            if self._up.between_messages:
+                self._parking.settled.set_result(None)
+            self._leaving = asyncio.create_task(self._park(self._parking), name="park a websocket")
         elif self._state is _State.CLOSING and self._job is not None:  # what was sent last may still reach it
             self._job.close(self._timeouts.close)
             await self._job.lost()
-        if self._parking is not None:
-            await asyncio.shield(self._parking)
+        if self._leaving is not None:
+            await asyncio.shield(self._leaving)
 
-    async def _park(self, job: Leg) -> None:
-        if self._settled is not None and not await job.within(self._timeouts.drain, self._settled):
-            self._broken = "a message was under way"
-        self._barrier = asyncio.get_running_loop().create_future()
-        job.send(frame(Opcode.PING, _BARRIER, masked=True))
-        if not await job.within(self._timeouts.barrier, self._barrier):
-            self._broken = self._broken or "the job did not confirm what was sent"
-        job.send(close_frame(_GOING_AWAY, "", masked=True))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._timeouts.close):
-                await job.lost()
-        job.transport.abort()
+    async def _park(self, parking: Parking) -> None:
+        broken = await parking.run()
+        self._broken = self._broken or broken
         self._parked()
 
     async def revive(self) -> bool:
         """Dial again and let what waited go on; or close the browser's side with 1012."""
-        if self._parking is not None:
-            await asyncio.shield(self._parking)
+        if self._leaving is not None:
+            await asyncio.shield(self._leaving)
         if self._state is not _State.PARKED:
             return self._state is _State.LIVE
         if self._broken or self._resume is Resume.COME_BACK:
@@ -203,10 +191,12 @@ class Relay:
         self._state = _State.CLOSING
         self._beat.stop()
         if self._job is not None:
-            self._job.send(close_frame(_GOING_AWAY, "", masked=True))
+            if self._up.between_frames:  # else it would be taken for the rest of the frame
+                self._job.send(close_frame(GOING_AWAY, "", masked=True))
             self._job.close(self._timeouts.close)
         if self._browser is not None:
-            self._browser.send(close_frame(code, reason, masked=False))
+            if self._down.between_frames:
+                self._browser.send(close_frame(code, reason, masked=False))
             self._browser.close(self._timeouts.close)
         self._finish()
 
@@ -226,9 +216,9 @@ class Relay:
         self._doubt.stop()
         if not self._down.between_messages:
             self._broken = self._broken or "the job's last message was cut in two"
-        self._state, self._job, self._parking = _State.PARKED, None, None
+        self._state, self._job = _State.PARKED, None
+        self._parking = self._leaving = None
         self.parked_at = next(_parkings)
-        self._settled = self._barrier = None
         self._beat.start()
         if self._resume is Resume.COME_BACK and self._browser is not None:
             self._browser.stop("parked")  # what it sends now would be lost with the socket
@@ -239,7 +229,7 @@ class Relay:
             return
         self._beat.stop()
         if self._browser is None:
-            transport.write(b"".join(self._waiting) + close_frame(_GOING_AWAY, "", masked=True))
+            transport.write(b"".join(self._waiting) + close_frame(GOING_AWAY, "", masked=True))
             transport.close()
             self._finish()
             return
@@ -287,12 +277,12 @@ class Relay:
         if self._state is _State.LIVE or self._state is _State.CLOSING:
             for piece in self._up.feed(data):
                 self._to_job(piece)
-        elif self._settled is not None and not self._settled.done():
+        elif self._parking is not None and not self._parking.settled.done():
             pieces, rest = self._up.feed_to_boundary(data)
             for piece in pieces:
                 self._to_job(piece)
             if self._up.between_messages:
-                self._settled.set_result(None)
+                self._parking.settled.set_result(None)
             if rest:
                 self._sort(rest)
         else:
@@ -332,19 +322,20 @@ class Relay:
             self._not_websocket(error)
 
     def _from_job_piece(self, piece: Piece) -> None:
-        parking = self._state is _State.PARKING
+        parking = self._parking if self._state is _State.PARKING else None
         match piece:
             case Data(raw):
                 self._to_browser(raw if self._terminal is None else self._terminal.feed(raw))
-            case Control(Opcode.PONG, payload, _) if payload == _BARRIER:
-                if self._barrier is not None and not self._barrier.done():
-                    self._barrier.set_result(None)
+            case Control(Opcode.PONG, payload, _) if payload == BARRIER:
+                if parking is not None and not parking.barrier.done():
+                    parking.barrier.set_result(None)
             case Control(Opcode.PONG, payload, _) if self._doubt.settles(payload):
                 pass
-            case Control(Opcode.PING, payload, _) if parking and self._job is not None:
+            case Control(Opcode.PING, payload, _) if parking is not None and self._job is not None:
                 self._job.send(frame(Opcode.PONG, payload, masked=True))
-            case Control(Opcode.CLOSE) if parking:
-                pass  # the answer to ours
+            case Control(Opcode.CLOSE) if parking is not None:
+                if not parking.farewell.done():
+                    parking.farewell.set_result(None)  # the answer to ours
             case Control(Opcode.CLOSE, _, raw):
                 self._state = _State.CLOSING
                 self._to_browser(raw)
