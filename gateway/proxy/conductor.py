@@ -82,6 +82,8 @@ class Conductor:
         lost = await self._revive_all()
         kept, waited = len(gate.relays), gate.hold.waiting
         gate.hold.open()
+        for relay in list(gate.relays):
+            relay.recover()
         await self._release()
         gate.counts.update(moves=1, websockets_kept=kept, websockets_lost=lost)
         log.info("reopened", job=listener.job, generation=listener.generation, websockets=kept, lost=lost)

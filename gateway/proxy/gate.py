@@ -82,6 +82,9 @@ class Relayed(Protocol):
     async def revive(self) -> bool:
         """Dial the job again, or end as the policy says. True when the browser's socket goes on."""
 
+    def recover(self) -> None:
+        """The gate is open: dial again if the job's side was lost while it was not."""
+
     def end(self, code: int, reason: str) -> None:
         """Close the browser's side."""
 

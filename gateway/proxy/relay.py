@@ -22,10 +22,12 @@ import asyncio
 import enum
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
 from gateway.config import Limits, Timeouts
+from gateway.types import Address
 
 from .answer import UpstreamError
 from .beat import Beat
@@ -35,7 +37,7 @@ from .frames import Control, Data, FrameError, Opcode, Piece, Scanner, close_fra
 from .gate import Gate
 from .leg import Leg
 from .parking import BARRIER, GOING_AWAY, Parking
-from .redial import shake_again
+from .redial import Redialled, shake_again
 from .terminal import TerminalReplay
 
 log = structlog.get_logger()
@@ -86,6 +88,7 @@ class Relay:
         "_up",
         "_waiting",
         "_waiting_size",
+        "address",
         "heard",
         "parked_at",
         "path",
@@ -97,6 +100,7 @@ class Relay:
         *,
         path: bytes,
         head: bytes,
+        address: Address | None,
         chosen: Chosen,
         resume: Resume,
         timeouts: Timeouts,
@@ -104,6 +108,7 @@ class Relay:
     ) -> None:
         self.path = path
         self.parked_at = 0  # grows from one parking to the next, over all relays
+        self.address = address  # where the job's side is, or was
         self.heard = 0  # times that bytes came from the browser: its growth is activity
         self._gate, self._head, self._chosen, self._resume = gate, head, chosen, resume
         self._timeouts, self._limits = timeouts, limits
@@ -148,6 +153,7 @@ class Relay:
 
     async def park(self) -> None:
         """Let go of the job, losing nothing. Idempotent; who waits may be cancelled, what has begun is finished."""
+        self._stop_recovering()
         if self._state is _State.LIVE and self._job is not None:
             self._state = _State.PARKING
             self._parking = Parking(self._job, self._gate.turn(self.path), self._timeouts)
@@ -167,6 +173,7 @@ class Relay:
 
     async def revive(self) -> bool:
         """Dial again and let what waited go on; or close the browser's side with 1012."""
+        self._stop_recovering()
         if self._leaving is not None:
             await asyncio.shield(self._leaving)
         if self._state is not _State.PARKED:
@@ -176,12 +183,12 @@ class Relay:
             return False
         try:
             async with asyncio.timeout(self._timeouts.redial):
-                transport, rest = await shake_again(self._gate, self._head, self._chosen)
+                found = await shake_again(self._gate, self._head, self._chosen)
         except (UpstreamError, TimeoutError) as error:
             log.warning("websocket not revived", path=self.path.decode("latin-1"), why=str(error))
             self.end(SERVICE_RESTART, "the job has moved")
             return False
-        self._live(transport, rest)
+        self._live(found)
         return True
 
     def end(self, code: int, reason: str) -> None:
@@ -206,6 +213,7 @@ class Relay:
         self._state = _State.DONE
         self._beat.stop()
         self._doubt.stop()
+        self._stop_recovering()
         self._waiting.clear()
         self._gate.relays.discard(self)
         self._ended()
@@ -223,7 +231,8 @@ class Relay:
         if self._resume is Resume.COME_BACK and self._browser is not None:
             self._browser.stop("parked")  # what it sends now would be lost with the socket
 
-    def _live(self, transport: asyncio.Transport, rest: bytes) -> None:
+    def _live(self, found: Redialled) -> None:
+        transport = found.transport
         if self._state is not _State.PARKED:
             transport.abort()
             return
@@ -236,7 +245,7 @@ class Relay:
         self._down = self._new_down()
         if self._terminal is not None:
             self._terminal.redialled()
-        self._job = Leg(self, transport, self._from_job)
+        self._job, self.address = Leg(self, transport, self._from_job), found.address
         self._state = _State.LIVE
         self._doubt.stop()
         self._doubt = Doubt(self._timeouts.confirm, self._ask)
@@ -244,8 +253,8 @@ class Relay:
             self._to_job(Data(data))
         self._waiting.clear()
         self._waiting_size = 0
-        if rest:
-            self._from_job(rest)
+        if found.rest:
+            self._from_job(found.rest)
         if self._job is not None:
             self._job.attach()
         self._browser.go("parked")
@@ -391,22 +400,35 @@ class Relay:
         if self._resume is Resume.COME_BACK or self._broken:
             self.end(SERVICE_RESTART, "the job's server was lost")
             return
-        self._recovering = asyncio.create_task(self._recover(), name="recover a websocket")
+        self.recover()
+
+    def recover(self) -> None:
+        """Dial while the gate stays open; one that is held and opens again revives its relays itself, in their order.
+
+        Whoever is lost again before all others are back is not dialled then: this is said to all once the gate is open.
+        """
+        dialling = self._recovering is not None and not self._recovering.done()
+        if self._state is _State.PARKED and self._gate.is_open and not dialling:
+            self._recovering = asyncio.create_task(self._recover(), name="recover a websocket")
 
     async def _recover(self) -> None:
-        """Dial while the gate stays open; one that is held and opens again revives its relays itself."""
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + self._timeouts.redial
-        while self._state is _State.PARKED and self._gate.is_open and loop.time() < give_up:
-            try:
-                transport, rest = await shake_again(self._gate, self._head, self._chosen)
-            except UpstreamError:
-                await asyncio.sleep(self._timeouts.redial_pause)
-                continue
-            if self._gate.is_open:
-                self._live(transport, rest)
-            else:
-                transport.abort()
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeouts.redial):
+                await self._until_live()
         if self._state is _State.PARKED and self._gate.is_open:
             self.end(SERVICE_RESTART, "the job's server was lost")
+
+    async def _until_live(self) -> None:
+        while self._state is _State.PARKED and self._gate.is_open:
+            await asyncio.sleep(self._timeouts.redial_pause)  # first: a server may accept, and end it, for ever
+            with suppress(UpstreamError):
+                found = await shake_again(self._gate, self._head, self._chosen)
+                if self._gate.is_open:
+                    self._live(found)
+                else:
+                    found.transport.abort()
+
+    def _stop_recovering(self) -> None:
+        task, self._recovering = self._recovering, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
