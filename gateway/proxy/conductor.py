@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.config import Timeouts
-from gateway.types import GateReport, Listener
+from gateway.types import Address, GateReport, Listener
 
 from .upstream import Unreachable
 
@@ -77,6 +77,8 @@ class Conductor:
         if target is None:
             log.error("open without an address", job=listener.job)
             return
+        if target != gate.pool.address:
+            self._leave_behind(target)
         gate.pool.aim(target)
         await self._until_it_accepts()
         lost = await self._revive_all()
@@ -98,6 +100,13 @@ class Conductor:
                 lost_websockets=lost,
             )
         )
+
+    def _leave_behind(self, target: Address) -> None:
+        """After a drain nothing is; but a lost host, or one that nobody waits for any longer, is not drained."""
+        self._cut(list(self._gate.hold.inside))
+        for relay in list(self._gate.relays):
+            if relay.address != target:
+                relay.drop()
 
     async def _until_it_accepts(self) -> None:
         """However long it takes; only the WebSockets are not kept in the dark for more than `redial`."""

@@ -19,7 +19,7 @@ import structlog
 
 from gateway.config import Limits, Timeouts
 from gateway.errors import Outcome
-from gateway.types import GateReport, GateState, Listener
+from gateway.types import Address, GateReport, GateState, Listener
 
 from .conductor import Conductor
 from .hall import Hall
@@ -75,9 +75,13 @@ class Relayed(Protocol):
     path: bytes
     parked_at: int
     heard: int
+    address: Address | None
 
     async def park(self) -> None:
         """Stop sending to the job, be sure that it read what was sent, and let go of it. Keep the browser."""
+
+    def drop(self) -> None:
+        """The job is not at `address` any more: let go of what is there at once. Keep the browser."""
 
     async def revive(self) -> bool:
         """Dial the job again, or end as the policy says. True when the browser's socket goes on."""

@@ -2,7 +2,7 @@
 
               park()                 pong of the barrier, close            revive()
     LIVE ───────────────► PARKING ───────────────────────────► PARKED ───────────────► LIVE
-      │ the job's side is lost ─────────────────────────────────▲  │ cannot go on
+      │ the job's side is lost, or drop() ──────────────────────▲  │ cannot go on
       │ either side closes                                         ▼
       └──────────────────────────────► CLOSING ─────────────────► DONE
 
@@ -11,8 +11,9 @@ Laws
  2. PARKING ends a message before it stops, then a ping goes to the job: its pong proves that all before was read.
     Then the job's side is closed, and what it still sends goes to the browser (parking.py).
  3. In PARKED the browser's frames wait in order, bounded; then its socket is not read: back-pressure, no loss.
- 4. Nothing is dropped in silence. If a message was cut in two, or the barrier was not answered, the browser's
-    socket is closed with 1012 after the move, so that the client comes back and asks again. Never 1000 or 1001:
+ 4. Nothing is dropped in silence. If a message was cut in two, the barrier or the Close was not answered, or the job
+    has moved before they were, the browser's socket is closed with 1012 after the move, so that the client comes back
+    and asks again; within a frame, where there is no place for a Close, its connection just ends. Never 1000 or 1001:
     JupyterLab takes those for good. What a browser sent before it left in PARKED still goes to the job.
 """
 
@@ -171,9 +172,22 @@ class Relay:
         self._broken = self._broken or broken
         self._parked()
 
+    def drop(self) -> None:
+        """Let go of the job at once: it has moved, and what it read or said last at this address is not known."""
+        self._stop_recovering()
+        job, state = self._job, self._state
+        if job is None:
+            return
+        self._broken = self._broken or "the job moved before it had confirmed what was sent"
+        job.transport.abort()  # who parks, or closes, goes on from here
+        if state is _State.LIVE:
+            self._parked()
+
     async def revive(self) -> bool:
         """Dial again and let what waited go on; or close the browser's side with 1012."""
         self._stop_recovering()
+        if self._state is _State.LIVE and self.address != self._gate.pool.address:
+            self.drop()
         if self._leaving is not None:
             await asyncio.shield(self._leaving)
         if self._state is not _State.PARKED:
