@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.config import Timeouts
-from gateway.types import GateReport, Listener
+from gateway.types import Address, GateReport, Listener
 
 from .upstream import Unreachable
 
@@ -68,12 +68,8 @@ class Conductor:
         return quiet.is_set()
 
     async def _park_all(self) -> None:
-        """Per path one after the other, so that we know which one the server saw close last."""
-        await asyncio.gather(*(_park_in_order(group) for group in self._by_path()))
-
-    def _by_path(self) -> list[list[Relayed]]:
-        relays = sorted(self._gate.relays, key=lambda one: (one.path, -one.parked_at))
-        return [list(group) for _, group in itertools.groupby(relays, key=lambda one: one.path)]
+        """All at once; those of one path take turns where it matters (parking.py)."""
+        await asyncio.gather(*(relay.park() for relay in list(self._gate.relays)))
 
     async def reopen(self, listener: Listener) -> None:
         """Wait for the server, bring the WebSockets back, then let the line go on."""
@@ -81,11 +77,15 @@ class Conductor:
         if target is None:
             log.error("open without an address", job=listener.job)
             return
+        if target != gate.pool.address:
+            self._leave_behind(target)
         gate.pool.aim(target)
         await self._until_it_accepts()
         lost = await self._revive_all()
         kept, waited = len(gate.relays), gate.hold.waiting
         gate.hold.open()
+        for relay in list(gate.relays):
+            relay.recover()
         await self._release()
         gate.counts.update(moves=1, websockets_kept=kept, websockets_lost=lost)
         log.info("reopened", job=listener.job, generation=listener.generation, websockets=kept, lost=lost)
@@ -100,6 +100,13 @@ class Conductor:
                 lost_websockets=lost,
             )
         )
+
+    def _leave_behind(self, target: Address) -> None:
+        """After a drain nothing is; but a lost host, or one that nobody waits for any longer, is not drained."""
+        self._cut(list(self._gate.hold.inside))
+        for relay in list(self._gate.relays):
+            if relay.address != target:
+                relay.drop()
 
     async def _until_it_accepts(self) -> None:
         """However long it takes; only the WebSockets are not kept in the dark for more than `redial`."""
@@ -120,7 +127,9 @@ class Conductor:
 
     async def _revive_all(self) -> int:
         """Per path one after the other, the last that was closed first: it owns the server's replay buffer."""
-        return sum(await asyncio.gather(*(_revive_in_order(group) for group in self._by_path())))
+        relays = sorted(self._gate.relays, key=lambda one: (one.path, -one.parked_at))
+        paths = itertools.groupby(relays, key=lambda one: one.path)
+        return sum(await asyncio.gather(*[_revive_in_order(list(group)) for _, group in paths]))
 
     async def _release(self) -> None:
         gate = self._gate
@@ -140,11 +149,6 @@ class Conductor:
     def _end_all(self, reason: str) -> None:
         for relay in list(self._gate.relays):
             relay.end(_COME_BACK, reason)
-
-
-async def _park_in_order(relays: list[Relayed]) -> None:
-    for relay in relays:
-        await relay.park()
 
 
 async def _revive_in_order(relays: list[Relayed]) -> int:

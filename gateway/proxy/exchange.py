@@ -103,7 +103,7 @@ class Exchange(Ask):
             try:
                 return await self._attempt()
             except Unreachable as error:
-                return await self._not_reached(error)
+                return _Next.AGAIN if self._cut else await self._not_reached(error)
             except Lost as error:
                 return await self._lost(error)
             except BadAnswer as error:

@@ -13,16 +13,18 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import structlog
 
 from gateway.config import Limits, Timeouts
 from gateway.errors import Outcome
-from gateway.types import GateReport, GateState, Listener
+from gateway.types import Address, GateReport, GateState, Listener
 
 from .conductor import Conductor
 from .hall import Hall
 from .hold import Go, Hold, No, State, Wait, Why
+from .parking import Turn
 from .pool import Pool
 from .release import Release
 from .twins import Copy, Twins
@@ -73,12 +75,19 @@ class Relayed(Protocol):
     path: bytes
     parked_at: int
     heard: int
+    address: Address | None
 
     async def park(self) -> None:
         """Stop sending to the job, be sure that it read what was sent, and let go of it. Keep the browser."""
 
+    def drop(self) -> None:
+        """The job is not at `address` any more: let go of what is there at once. Keep the browser."""
+
     async def revive(self) -> bool:
         """Dial the job again, or end as the policy says. True when the browser's socket goes on."""
+
+    def recover(self) -> None:
+        """The gate is open: dial again if the job's side was lost while it was not."""
 
     def end(self, code: int, reason: str) -> None:
         """Close the browser's side."""
@@ -117,6 +126,7 @@ class Gate:
         self.counts: Counter[str] = Counter()
         """For metrics.py: held, shared, refused, moves, websockets_kept, websockets_lost."""
         self._twins = Twins()
+        self._turns: WeakValueDictionary[bytes, Turn] = WeakValueDictionary()
         self._reporter = reporter
         self._calls: dict[Inside, asyncio.Future[Pass | Refused]] = {}
         self._conductor = Conductor(self, timeouts, reporter)
@@ -311,6 +321,13 @@ class Gate:
         """The server at the listener's address fails."""
         if self.is_open:
             self._reporter.lost(self.listener)
+
+    def turn(self, path: bytes) -> Turn:
+        """What WebSockets of one path share while they let go of the job."""
+        turn = self._turns.get(path)
+        if turn is None:
+            turn = self._turns[path] = Turn()
+        return turn
 
     async def connection(self, *, fresh: bool) -> Connection:
         """A connection to the job. Raises Unreachable."""

@@ -67,6 +67,7 @@ def open_relay(exchange: Exchange, connection: Connection, answer: Answer) -> Ha
         exchange.gate,
         path=exchange.target.partition(b"?")[0],
         head=exchange.head,
+        address=connection.address,
         chosen=agreed,
         resume=resume if agreed.carries_on else Resume.COME_BACK,
         timeouts=door.config.timeouts,

@@ -19,6 +19,7 @@ async def dial(address: Address, timeouts: Timeouts, limits: Limits) -> Connecti
             _, connection = await loop.create_connection(lambda: Connection(limits), address.host, address.port)
     except (OSError, TimeoutError) as error:
         raise Unreachable(f"{address}: {type(error).__name__}") from error
+    connection.address = address
     return connection
 
 
@@ -28,14 +29,15 @@ class Pool:
     def __init__(self, timeouts: Timeouts, limits: Limits) -> None:
         self._timeouts, self._limits = timeouts, limits
         self._idle: list[Connection] = []
-        self._address: Address | None = None
+        self.address: Address | None = None
+        """Where to dial, and what every connection that is kept leads to: this very object."""
         self._sweep: asyncio.TimerHandle | None = None
 
     def aim(self, address: Address | None) -> None:
         """Where to dial from now on; idle connections to elsewhere are closed."""
-        if address != self._address:
+        if address != self.address:
             self.close()
-        self._address = address
+            self.address = address
 
     def take(self) -> Connection | None:
         """An idle connection that lives, if there is one."""
@@ -51,9 +53,9 @@ class Pool:
         idle = None if fresh else self.take()
         if idle is not None:
             return idle
-        if self._address is None:
+        if self.address is None:
             raise Unreachable("the job has no address")
-        return await dial(self._address, self._timeouts, self._limits)
+        return await dial(self.address, self._timeouts, self._limits)
 
     def put(self, connection: Connection) -> None:
         """Give one back after `head` and `read`; it is closed if it cannot be used again."""
@@ -63,8 +65,9 @@ class Pool:
             connection.abort("not kept")
 
     def keep(self, connection: Connection) -> None:
-        """Give one back that is known to be usable."""
-        if len(self._idle) >= self._limits.idle_upstream or not connection.alive:
+        """Give one back that is known to be usable; it is closed if the job has moved since it was dialled."""
+        misled = connection.address is not self.address
+        if misled or len(self._idle) >= self._limits.idle_upstream or not connection.alive:
             connection.abort("not kept")
             return
         connection.rest(time.monotonic())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from gateway.types import Address
 
 from .answer import UpstreamError
 from .extensions import Chosen, chosen
@@ -12,8 +15,18 @@ if TYPE_CHECKING:
     from .gate import Gate
 
 
-async def shake_again(gate: Gate, head: bytes, wanted: Chosen) -> tuple[asyncio.Transport, bytes]:
-    """The new connection, and what came behind the handshake.
+@dataclass(frozen=True, slots=True)
+class Redialled:
+    """A connection to the job after the handshake."""
+
+    transport: asyncio.Transport
+    rest: bytes
+    """What came behind the handshake."""
+    address: Address | None
+
+
+async def shake_again(gate: Gate, head: bytes, wanted: Chosen) -> Redialled:
+    """A new connection for a WebSocket that had one.
 
     `head` is the handshake as the job got it first, `wanted` what it chose then: the browser cannot be told another
     choice. Raises UpstreamError.
@@ -29,7 +42,8 @@ async def shake_again(gate: Gate, head: bytes, wanted: Chosen) -> tuple[asyncio.
             raise UpstreamError(f"the handshake was answered with {answer.status}")
         if chosen(answer.headers) != wanted:
             raise UpstreamError("another subprotocol or extension was chosen")
-        return connection.take()
+        transport, rest = connection.take()
+        return Redialled(transport, rest, connection.address)
     except BaseException:
         connection.abort("the handshake did not succeed")
         raise

@@ -2,17 +2,18 @@
 
               park()                 pong of the barrier, close            revive()
     LIVE ───────────────► PARKING ───────────────────────────► PARKED ───────────────► LIVE
-      │ the job's side is lost ─────────────────────────────────▲  │ cannot go on
+      │ the job's side is lost, or drop() ──────────────────────▲  │ cannot go on
       │ either side closes                                         ▼
       └──────────────────────────────► CLOSING ─────────────────► DONE
 
 Laws
  1. In LIVE bytes pass as they came; only frame boundaries are followed (frames.py).
  2. PARKING ends a message before it stops, then a ping goes to the job: its pong proves that all before was read.
-    Then the job's side is closed, and what it still sends goes to the browser.
+    Then the job's side is closed, and what it still sends goes to the browser (parking.py).
  3. In PARKED the browser's frames wait in order, bounded; then its socket is not read: back-pressure, no loss.
- 4. Nothing is dropped in silence. If a message was cut in two, or the barrier was not answered, the browser's
-    socket is closed with 1012 after the move, so that the client comes back and asks again. Never 1000 or 1001:
+ 4. Nothing is dropped in silence. If a message was cut in two, the barrier or the Close was not answered, or the job
+    has moved before they were, the browser's socket is closed with 1012 after the move, so that the client comes back
+    and asks again; within a frame, where there is no place for a Close, its connection just ends. Never 1000 or 1001:
     JupyterLab takes those for good. What a browser sent before it left in PARKED still goes to the job.
 """
 
@@ -27,6 +28,7 @@ from contextlib import suppress
 import structlog
 
 from gateway.config import Limits, Timeouts
+from gateway.types import Address
 
 from .answer import UpstreamError
 from .beat import Beat
@@ -35,16 +37,15 @@ from .extensions import Chosen
 from .frames import Control, Data, FrameError, Opcode, Piece, Scanner, close_frame, frame
 from .gate import Gate
 from .leg import Leg
-from .redial import shake_again
+from .parking import BARRIER, GOING_AWAY, Parking
+from .redial import Redialled, shake_again
 from .terminal import TerminalReplay
 
 log = structlog.get_logger()
 
-_BARRIER = b"floatgate barrier"
 SERVICE_RESTART = 1012  # RFC 6455's registry: clients come back
 PROTOCOL_ERROR = 1002
 _parkings = itertools.count(1)
-_GOING_AWAY = 1001  # to the job only: our end of this connection goes away
 
 
 class _State(enum.Enum):
@@ -67,7 +68,6 @@ class Relay:
     """See the module's picture. `head` is the handshake as the job got it: it is sent again on each re-dial."""
 
     __slots__ = (
-        "_barrier",
         "_beat",
         "_broken",
         "_browser",
@@ -78,17 +78,18 @@ class Relay:
         "_gate",
         "_head",
         "_job",
+        "_leaving",
         "_limits",
         "_parking",
         "_recovering",
         "_resume",
-        "_settled",
         "_state",
         "_terminal",
         "_timeouts",
         "_up",
         "_waiting",
         "_waiting_size",
+        "address",
         "heard",
         "parked_at",
         "path",
@@ -100,6 +101,7 @@ class Relay:
         *,
         path: bytes,
         head: bytes,
+        address: Address | None,
         chosen: Chosen,
         resume: Resume,
         timeouts: Timeouts,
@@ -107,6 +109,7 @@ class Relay:
     ) -> None:
         self.path = path
         self.parked_at = 0  # grows from one parking to the next, over all relays
+        self.address = address  # where the job's side is, or was
         self.heard = 0  # times that bytes came from the browser: its growth is activity
         self._gate, self._head, self._chosen, self._resume = gate, head, chosen, resume
         self._timeouts, self._limits = timeouts, limits
@@ -120,9 +123,8 @@ class Relay:
         self._waiting_size = 0
         self._broken = ""
         self._doubt = Doubt(timeouts.confirm, self._ask)
-        self._settled: asyncio.Future[None] | None = None  # while parking: the message under way has gone to the job
-        self._barrier: asyncio.Future[None] | None = None  # then: the job answered the barrier
-        self._parking: asyncio.Task[None] | None = None
+        self._parking: Parking | None = None
+        self._leaving: asyncio.Task[None] | None = None  # it runs `_parking`
         self._recovering: asyncio.Task[None] | None = None
         self._beat = Beat(timeouts.ping, self._ping)
         self._ended: Callable[[], None] = lambda: None
@@ -152,35 +154,42 @@ class Relay:
 
     async def park(self) -> None:
         """Let go of the job, losing nothing. Idempotent; who waits may be cancelled, what has begun is finished."""
+        self._stop_recovering()
         if self._state is _State.LIVE and self._job is not None:
             self._state = _State.PARKING
-            if not self._up.between_messages:
-                self._settled = asyncio.get_running_loop().create_future()
-            self._parking = asyncio.create_task(self._park(self._job), name="park a websocket")
+            self._parking = Parking(self._job, self._gate.turn(self.path), self._timeouts)
+            if self._up.between_messages:
+                self._parking.settled.set_result(None)
+            self._leaving = asyncio.create_task(self._park(self._parking), name="park a websocket")
         elif self._state is _State.CLOSING and self._job is not None:  # what was sent last may still reach it
             self._job.close(self._timeouts.close)
             await self._job.lost()
-        if self._parking is not None:
-            await asyncio.shield(self._parking)
+        if self._leaving is not None:
+            await asyncio.shield(self._leaving)
 
-    async def _park(self, job: Leg) -> None:
-        if self._settled is not None and not await job.within(self._timeouts.drain, self._settled):
-            self._broken = "a message was under way"
-        self._barrier = asyncio.get_running_loop().create_future()
-        job.send(frame(Opcode.PING, _BARRIER, masked=True))
-        if not await job.within(self._timeouts.barrier, self._barrier):
-            self._broken = self._broken or "the job did not confirm what was sent"
-        job.send(close_frame(_GOING_AWAY, "", masked=True))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._timeouts.close):
-                await job.lost()
-        job.transport.abort()
+    async def _park(self, parking: Parking) -> None:
+        broken = await parking.run()
+        self._broken = self._broken or broken
         self._parked()
+
+    def drop(self) -> None:
+        """Let go of the job at once: it has moved, and what it read or said last at this address is not known."""
+        self._stop_recovering()
+        job, state = self._job, self._state
+        if job is None:
+            return
+        self._broken = self._broken or "the job moved before it had confirmed what was sent"
+        job.transport.abort()  # who parks, or closes, goes on from here
+        if state is _State.LIVE:
+            self._parked()
 
     async def revive(self) -> bool:
         """Dial again and let what waited go on; or close the browser's side with 1012."""
-        if self._parking is not None:
-            await asyncio.shield(self._parking)
+        self._stop_recovering()
+        if self._state is _State.LIVE and self.address != self._gate.pool.address:
+            self.drop()
+        if self._leaving is not None:
+            await asyncio.shield(self._leaving)
         if self._state is not _State.PARKED:
             return self._state is _State.LIVE
         if self._broken or self._resume is Resume.COME_BACK:
@@ -188,12 +197,12 @@ class Relay:
             return False
         try:
             async with asyncio.timeout(self._timeouts.redial):
-                transport, rest = await shake_again(self._gate, self._head, self._chosen)
+                found = await shake_again(self._gate, self._head, self._chosen)
         except (UpstreamError, TimeoutError) as error:
             log.warning("websocket not revived", path=self.path.decode("latin-1"), why=str(error))
             self.end(SERVICE_RESTART, "the job has moved")
             return False
-        self._live(transport, rest)
+        self._live(found)
         return True
 
     def end(self, code: int, reason: str) -> None:
@@ -203,10 +212,12 @@ class Relay:
         self._state = _State.CLOSING
         self._beat.stop()
         if self._job is not None:
-            self._job.send(close_frame(_GOING_AWAY, "", masked=True))
+            if self._up.between_frames:  # else it would be taken for the rest of the frame
+                self._job.send(close_frame(GOING_AWAY, "", masked=True))
             self._job.close(self._timeouts.close)
         if self._browser is not None:
-            self._browser.send(close_frame(code, reason, masked=False))
+            if self._down.between_frames:
+                self._browser.send(close_frame(code, reason, masked=False))
             self._browser.close(self._timeouts.close)
         self._finish()
 
@@ -216,6 +227,7 @@ class Relay:
         self._state = _State.DONE
         self._beat.stop()
         self._doubt.stop()
+        self._stop_recovering()
         self._waiting.clear()
         self._gate.relays.discard(self)
         self._ended()
@@ -226,27 +238,28 @@ class Relay:
         self._doubt.stop()
         if not self._down.between_messages:
             self._broken = self._broken or "the job's last message was cut in two"
-        self._state, self._job, self._parking = _State.PARKED, None, None
+        self._state, self._job = _State.PARKED, None
+        self._parking = self._leaving = None
         self.parked_at = next(_parkings)
-        self._settled = self._barrier = None
         self._beat.start()
         if self._resume is Resume.COME_BACK and self._browser is not None:
             self._browser.stop("parked")  # what it sends now would be lost with the socket
 
-    def _live(self, transport: asyncio.Transport, rest: bytes) -> None:
+    def _live(self, found: Redialled) -> None:
+        transport = found.transport
         if self._state is not _State.PARKED:
             transport.abort()
             return
         self._beat.stop()
         if self._browser is None:
-            transport.write(b"".join(self._waiting) + close_frame(_GOING_AWAY, "", masked=True))
+            transport.write(b"".join(self._waiting) + close_frame(GOING_AWAY, "", masked=True))
             transport.close()
             self._finish()
             return
         self._down = self._new_down()
         if self._terminal is not None:
             self._terminal.redialled()
-        self._job = Leg(self, transport, self._from_job)
+        self._job, self.address = Leg(self, transport, self._from_job), found.address
         self._state = _State.LIVE
         self._doubt.stop()
         self._doubt = Doubt(self._timeouts.confirm, self._ask)
@@ -254,8 +267,8 @@ class Relay:
             self._to_job(Data(data))
         self._waiting.clear()
         self._waiting_size = 0
-        if rest:
-            self._from_job(rest)
+        if found.rest:
+            self._from_job(found.rest)
         if self._job is not None:
             self._job.attach()
         self._browser.go("parked")
@@ -287,12 +300,12 @@ class Relay:
         if self._state is _State.LIVE or self._state is _State.CLOSING:
             for piece in self._up.feed(data):
                 self._to_job(piece)
-        elif self._settled is not None and not self._settled.done():
+        elif self._parking is not None and not self._parking.settled.done():
             pieces, rest = self._up.feed_to_boundary(data)
             for piece in pieces:
                 self._to_job(piece)
             if self._up.between_messages:
-                self._settled.set_result(None)
+                self._parking.settled.set_result(None)
             if rest:
                 self._sort(rest)
         else:
@@ -332,19 +345,20 @@ class Relay:
             self._not_websocket(error)
 
     def _from_job_piece(self, piece: Piece) -> None:
-        parking = self._state is _State.PARKING
+        parking = self._parking if self._state is _State.PARKING else None
         match piece:
             case Data(raw):
                 self._to_browser(raw if self._terminal is None else self._terminal.feed(raw))
-            case Control(Opcode.PONG, payload, _) if payload == _BARRIER:
-                if self._barrier is not None and not self._barrier.done():
-                    self._barrier.set_result(None)
+            case Control(Opcode.PONG, payload, _) if payload == BARRIER:
+                if parking is not None and not parking.barrier.done():
+                    parking.barrier.set_result(None)
             case Control(Opcode.PONG, payload, _) if self._doubt.settles(payload):
                 pass
-            case Control(Opcode.PING, payload, _) if parking and self._job is not None:
+            case Control(Opcode.PING, payload, _) if parking is not None and self._job is not None:
                 self._job.send(frame(Opcode.PONG, payload, masked=True))
-            case Control(Opcode.CLOSE) if parking:
-                pass  # the answer to ours
+            case Control(Opcode.CLOSE) if parking is not None:
+                if not parking.farewell.done():
+                    parking.farewell.set_result(None)  # the answer to ours
             case Control(Opcode.CLOSE, _, raw):
                 self._state = _State.CLOSING
                 self._to_browser(raw)
@@ -393,29 +407,42 @@ class Relay:
 
     def _lost_job(self) -> None:
         """Nobody said Close: the server or its host is gone. Frames sent last may not have been read."""
-        if self._doubt.exists:
+        if self._doubt.exists or not self._up.between_messages:
             self._broken = self._broken or "nobody knows whether what was sent last was read"
         self._parked()
         self._gate.lost()
         if self._resume is Resume.COME_BACK or self._broken:
             self.end(SERVICE_RESTART, "the job's server was lost")
             return
-        self._recovering = asyncio.create_task(self._recover(), name="recover a websocket")
+        self.recover()
+
+    def recover(self) -> None:
+        """Dial while the gate stays open; one that is held and opens again revives its relays itself, in their order.
+
+        Whoever is lost again before all others are back is not dialled then: this is said to all once the gate is open.
+        """
+        dialling = self._recovering is not None and not self._recovering.done()
+        if self._state is _State.PARKED and self._gate.is_open and not dialling:
+            self._recovering = asyncio.create_task(self._recover(), name="recover a websocket")
 
     async def _recover(self) -> None:
-        """Dial while the gate stays open; one that is held and opens again revives its relays itself."""
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + self._timeouts.redial
-        while self._state is _State.PARKED and self._gate.is_open and loop.time() < give_up:
-            try:
-                transport, rest = await shake_again(self._gate, self._head, self._chosen)
-            except UpstreamError:
-                await asyncio.sleep(self._timeouts.redial_pause)
-                continue
-            if self._gate.is_open:
-                self._live(transport, rest)
-            else:
-                transport.abort()
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeouts.redial):
+                await self._until_live()
         if self._state is _State.PARKED and self._gate.is_open:
             self.end(SERVICE_RESTART, "the job's server was lost")
+
+    async def _until_live(self) -> None:
+        while self._state is _State.PARKED and self._gate.is_open:
+            await asyncio.sleep(self._timeouts.redial_pause)  # first: a server may accept, and end it, for ever
+            with suppress(UpstreamError):
+                found = await shake_again(self._gate, self._head, self._chosen)
+                if self._gate.is_open:
+                    self._live(found)
+                else:
+                    found.transport.abort()
+
+    def _stop_recovering(self) -> None:
+        task, self._recovering = self._recovering, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()

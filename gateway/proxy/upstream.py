@@ -12,6 +12,7 @@ from collections import deque
 from typing import Protocol, cast
 
 from gateway.config import Limits
+from gateway.types import Address
 
 from .answer import Answer, BadAnswer, Framing, Reading, UpstreamError
 from .headers import RawHeaders
@@ -69,6 +70,8 @@ class Connection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._paused = False
         self._stopped = False
+        self.address: Address | None = None
+        """Where it leads, as the pool that dialled it says."""
         self.sent = 0
         """Bytes written for the current exchange."""
         self.idle_since = 0.0

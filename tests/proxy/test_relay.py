@@ -400,3 +400,37 @@ async def test_the_question_whether_a_frame_was_read_never_stands_inside_of_one(
         assert await client.frame() == (TEXT, b"echo " + b"x" * 1000)
         await eventually(lambda: not relay._doubt.exists, "asked after its end")  # type: ignore[attr-defined]
         assert echo.read == [b"x" * 1000]
+
+
+async def test_the_rest_of_a_message_does_not_go_to_another_connection() -> None:
+    """Its first fragment was read for certain; the server that has it is lost."""
+    read: list[tuple[int, tuple[int, bytes]]] = []
+    count = 0
+
+    async def script(peer: Conversation) -> None:
+        nonlocal count
+        await peer.head()
+        count += 1
+        me = count
+        await peer.say(accept())
+        while True:
+            first, payload = await peer.frame()
+            if first == PING:
+                await peer.say(frame(Opcode.PONG, payload, masked=False))
+                if me == 1:
+                    await settled.wait()
+                    peer.reset()
+                    return
+            else:
+                read.append((me, (first, payload)))
+
+    settled = asyncio.Event()
+    async with backend(script) as (_, host, port), gateway(host, port, timeouts=Timeouts(confirm=0.02)) as gate:
+        client, _ = await dial(gate)
+        await client.say(b"\x01\x85\0\0\0\0Hello")
+        (relay,) = gate.gate.relays
+        await eventually(lambda: relay._doubt._sent > 0 and not relay._doubt.exists, "confirmed")  # type: ignore[attr-defined]
+        settled.set()
+        first, payload = await client.frame()
+        assert first == CLOSE and int.from_bytes(payload[:2]) == 1012
+    assert read == [(1, (1, b"Hello"))]

@@ -76,3 +76,20 @@ async def test_a_connection_that_died_in_the_pool_is_not_given_out() -> None:
         assert pool.take() is None
         with pytest.raises(Unreachable):
             await pool.get(fresh=False)
+
+
+async def test_a_connection_to_elsewhere_is_not_kept() -> None:
+    async with backend(ok) as (_, host, port), backend(ok) as (_, new_host, new_port):
+        pool = pool_to(host, port)
+        connection = await pool.get(fresh=True)
+        await ask(connection)
+        pool.aim(Address(host, port))  # the same, said again
+        pool.keep(connection)
+        assert pool.take() is connection
+        await ask(connection)
+        pool.aim(Address(new_host, new_port))
+        pool.put(connection)
+        assert pool.take() is None
+        await eventually(lambda: not connection.alive, "closed")
+        assert await ask(await pool.get(fresh=False)) == b"ok"
+        pool.close()
