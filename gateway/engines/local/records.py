@@ -161,8 +161,11 @@ class Records:
         return record
 
     def checkpointing(self, record: Record, image: Path | None) -> Record:
-        """Note that a checkpoint begins, or that it came to nothing."""
-        return self.save(replace(record, image=image))
+        """Note that a checkpoint begins, or that it came to nothing. Raises OSError."""
+        changed = replace(record, image=image)
+        if image is None:  # so it is, and an older word on the disk says no more than that it has to be looked at
+            self._known[record.placement] = changed
+        return self.save(changed)
 
     def delete(self, placement: PlacementId) -> None:
         """Forget it."""
