@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import json
 import os
 import signal
 import subprocess
@@ -28,7 +29,7 @@ from gateway.engines.base import (
     Running,
     Unknown,
 )
-from gateway.engines.local.network import tag
+from gateway.engines.local.network import NetworkFailed, tag
 from tests.engines.bench import COUNTER, Bench, ask, closing, opcenter, process, processes, until, until_seen
 from tests.engines.contract import Contract
 from tests.engines.makers import FOUND, capsules
@@ -259,6 +260,23 @@ class TestCapsules(Contract):
             await bench.clean()
             nothing_left(bench.folder)
         (bench.folder / "state").rmdir()
+
+    async def test_an_address_comes_again_but_not_while_somebody_has_it(self, bench: Bench) -> None:
+        """After 4093 placements; of a placement that has no seat yet, too, and there may be no address left."""
+        engine, one, two = await bench.engine(), bench.placement(), bench.placement()
+        first = await engine.start(one, bench.program())
+        numbers = bench.folder / "state/network.json"
+        doc = json.loads(numbers.read_text())
+        numbers.write_text(json.dumps({**doc, "next": doc["next"] + 4092}))
+        second = await engine.start(two, bench.program())
+        assert second.address != first.address
+        assert await bench.ask(first) == "1"
+        subnet = ipaddress.ip_interface(f"{first.address}/20").network
+        *_, free = set(map(str, subnet.hosts())) - {first.address, second.address, _first(first.address)}
+        everything = set(map(str, subnet))
+        assert engine._network.reserve(everything - {free}).address == free
+        with pytest.raises(NetworkFailed, match="every address"):
+            engine._network.reserve(everything)
 
     async def test_the_opcenter_is_killed_while_it_saves(self, bench: Bench) -> None:
         """SIGKILL in the middle of a dump: the dump goes on without it, and the next OpCenter finds the image."""

@@ -105,6 +105,22 @@ class TestPlain(Contract):
         await other.close()
         assert await bench.ask(mine) == "2"
 
+    async def test_an_address_comes_again_but_not_while_somebody_has_it(self, bench: Bench) -> None:
+        """After 64,000 others: neither a program's own nor a forwarder's, of a job that runs or is frozen."""
+        engine, one, two, three = await bench.engine(), bench.placement(), bench.placement(), bench.placement()
+        image, numbers = bench.image(), bench.folder / "state/addresses.json"
+        frozen = await engine.start(one, bench.program())
+        assert await bench.ask(frozen) == "1"
+        await engine.checkpoint(one, image)
+        numbers.write_text("64000")
+        first = await engine.start(two, bench.program())
+        assert await bench.ask(first) == "1"
+        numbers.write_text("128000")
+        second = await engine.start(three, bench.program())
+        assert await bench.ask(second) == "1", "a program of its own answers"
+        assert second.address != first.address
+        assert await bench.ask(await engine.restore(bench.placement(), bench.program(), image)) == "2"
+
     async def test_how_it_ended_is_written_down_as_soon_as_it_can_be(self, bench: Bench) -> None:
         """Until then nothing is certain, and nothing is lost."""
         engine, one = await bench.engine(), bench.placement()

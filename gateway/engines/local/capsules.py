@@ -109,7 +109,7 @@ class Capsules(LocalEngine):
         await asyncio.to_thread(shutil.rmtree, image, ignore_errors=True)
 
     async def _make(self, placement: PlacementId, program: Program, image: Path | None) -> Record:
-        seat = await asyncio.to_thread(self._network.reserve)
+        seat = await asyncio.to_thread(self._network.reserve, {one.address for one in self._records.all()})
         name = f"c{seat.number}"
         record = Record(placement, program, name, seat.number, seat.address, f"capsule-{seat.number}")
         run = self._records.new_run(name)
