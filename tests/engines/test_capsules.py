@@ -30,7 +30,8 @@ from gateway.engines.base import (
     Unknown,
 )
 from gateway.engines.local.network import NetworkFailed, tag
-from tests.engines.bench import COUNTER, Bench, ask, closing, opcenter, process, processes, until, until_seen
+from gateway.engines.local.processes import gone
+from tests.engines.bench import COUNTER, DEADLINE, Bench, ask, closing, opcenter, process, processes, until, until_seen
 from tests.engines.contract import Contract
 from tests.engines.makers import FOUND, capsules
 
@@ -277,6 +278,25 @@ class TestCapsules(Contract):
         assert engine._network.reserve(everything - {free}).address == free
         with pytest.raises(NetworkFailed, match="every address"):
             engine._network.reserve(everything)
+
+    async def test_the_machine_was_started_anew(self, bench: Bench) -> None:
+        """No job has ended then: its host was lost, and its image is there."""
+        engine, one, two, image = await bench.engine(), bench.placement(), bench.placement(), bench.image()
+        await bench.ask(await engine.start(one, bench.program()))
+        await engine.checkpoint(one, image)
+        await bench.ask(await engine.restore(two, bench.program(), image))
+        run = engine._records.run(engine._records.get(two).run)
+        who, keeper = run.identity(), run.keeper()
+        keeper.kill(signal.SIGKILL)
+        who.kill(signal.SIGKILL)
+        await gone(who, DEADLINE)
+        for name in ("pid.json", "keeper.json"):
+            doc = json.loads((run.path / name).read_text())
+            (run.path / name).write_text(json.dumps({**doc, "boot": "another"}))
+        assert await engine.look(two) == Absent()
+        again = await bench.engine()
+        assert (await again.look(two), again.image(image)) == (Absent(), ImageState.COMPLETE)
+        assert await bench.ask(await again.restore(bench.placement(), bench.program(), image)) == "2"
 
     async def test_the_opcenter_is_killed_while_it_saves(self, bench: Bench) -> None:
         """SIGKILL in the middle of a dump: the dump goes on without it, and the next OpCenter finds the image."""

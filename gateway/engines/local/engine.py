@@ -99,7 +99,7 @@ class LocalEngine:
         for record in self._records.all():
             await self._adopt(record)
             if isinstance(self._records.run(record.run).state(), Nothing):
-                await self._clear(record.placement)  # written down, and then the OpCenter died
+                await self._clear(record.placement)  # written down, and then the OpCenter died, or the machine
         named = {name for record in self._records.all() for name in (record.run, record.front)}
         for name in set(self._records.runs()) - named:
             await self._lost(self._records.run(name))

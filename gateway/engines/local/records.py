@@ -65,7 +65,7 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """Nothing runs and nothing ever did."""
+    """Nothing runs; and nothing ever did, or its host was lost while it did: this machine has been started anew."""
 
 
 State = Alive | Over | Busy | Nothing
@@ -99,7 +99,9 @@ class Run:
             return Over(rc["rc"])
         if busy:
             return Busy()
-        return Nothing() if who is None else Over(None)
+        if who is None or not who.of_this_boot():
+            return Nothing()  # it went with its host: it did not end, and no exit status was lost
+        return Over(None)
 
     def held(self, name: str = "lock") -> bool:
         """Whether a keeper lives."""
