@@ -34,7 +34,8 @@ _BOTH = (
 
 # What a user can do something about, from dump.log or restore.log. The first that matches is told.
 _REASONS = (
-    (r"No space left on device", "the disk is full; free some space and try again"),
+    (r"No space left on device|Disk quota exceeded", "the disk is full; free some space and try again"),
+    (r"Input/output error", "the disk could not be read or written"),
     (r"has bad size|has bad mode|Can't open file .*: No such file|Can't open .* on restore",
      "a file that the job has open was changed or deleted; put it back and try again"),
     (r"Can't dump file .*/dev/nvidia|/dev/kfd|/dev/dri", "the job holds a GPU, which cannot be saved"),
