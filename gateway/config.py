@@ -75,7 +75,7 @@ class Timeouts:
     drain_report: float = 20.0
     """From `held` until the OpCenter goes on without a report: more than drain + barrier + close."""
     checkpoint: float = 600.0
-    """From the dump's start until it counts as failed: 128 GiB at 250 MB/s."""
+    """From the dump's start until the user is told that it is slow: 128 GiB at 250 MB/s. The engine ends it."""
     restore: float = 600.0
     """From the restore's start until it counts as failed."""
     look: float = 1.0

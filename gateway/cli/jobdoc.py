@@ -87,9 +87,13 @@ def just_submitted(job: Doc) -> dict[str, Any]:
 
 def failures(jobs: Sequence[Doc]) -> list[str]:
     """A line for each job that lives and whose last act has failed."""
-    return [
-        f"{job['name']} ({job['id']}): {job['reason']}" for job in jobs if job.get("trouble") and not has_ended(job)
-    ]
+    living = [job for job in jobs if job.get("trouble") and not has_ended(job)]
+    return [f"{job['name']} ({job['id']}): {_said(job['reason'], job['trouble'])}" for job in living]
+
+
+def _said(reason: str, trouble: str) -> str:
+    """The reason tells what came of the trouble, once something has; while a job moves it tells why it moves."""
+    return reason if trouble in reason else trouble
 
 
 def port_mappings(job: Doc) -> list[str]:

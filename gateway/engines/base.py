@@ -8,7 +8,8 @@ engine is asked, so that after a crash `look` finds what was begun.
                  │
                  └──the program ends──► Ended(rc)          stop ──► Absent
 
-Laws: an engine that cannot tell answers `Unknown`, never `Ended` or `Absent`. `stop` and `discard` are
+Laws: an engine that cannot tell answers `Unknown`, never `Ended` or `Absent`; so it does, too, while a
+checkpoint goes on for which nobody waits any more. `stop` and `discard` are
 idempotent. A failed `checkpoint` leaves the program running where it was. A failed `restore` leaves the
 image as it was and nothing behind.
 """
@@ -178,7 +179,10 @@ class Checkpoints(Protocol):
         """Reset what connections from outside are left: they cannot follow to another address."""
 
     async def checkpoint(self, placement: PlacementId, image: Path) -> None:
-        """Write the state to the folder `image` and free the host. Raises CheckpointFailed."""
+        """Write the state to the folder `image` and free the host. Raises CheckpointFailed.
+
+        When the caller is cancelled it goes on or is undone, and `look` is Unknown until that is certain.
+        """
 
     async def restore(self, placement: PlacementId, program: Program, image: Path) -> Running:
         """Bring the image to life as a new placement on another host. Raises RestoreFailed."""
@@ -187,4 +191,4 @@ class Checkpoints(Protocol):
         """What lies at this path."""
 
     async def discard(self, image: Path) -> None:
-        """Delete the image and whatever it keeps alive. Idempotent."""
+        """Delete the image and whatever it keeps alive. Idempotent. EngineError while a checkpoint writes it."""

@@ -18,7 +18,7 @@ from . import rows
 from .book import Book
 from .gateways import Gateways
 from .model import Job
-from .outcomes import accepted, checkpoint_failed, cleaned, restore_failed, start_failed
+from .outcomes import accepted, checkpoint_failed, checkpoint_slow, cleaned, restore_failed, start_failed
 from .plan import Act
 from .policy import Policy
 from .programs import Folders
@@ -83,13 +83,17 @@ class Acts:
         return not hosts or any(host.state == "free" for host in hosts)
 
     async def _checkpoint(self, job: Job, placement: PlacementId) -> bool:
+        """Our time-out ends our waiting, not the engine's work: `look` says Unknown until that has ended."""
         engine = self._checkpoints()
         try:
             async with asyncio.timeout(self._timeouts.checkpoint):
                 await self._sever(job, placement)
                 await engine.checkpoint(placement, self._folders.image(job.id, job.next_image or ""))
-        except (EngineError, TimeoutError) as error:
-            why = _public(error, "Saving its state")
+        except TimeoutError:
+            _log.warning("checkpoint is slow", job=job.id, seconds=self._timeouts.checkpoint)
+            await self._outcome(job, lambda _: checkpoint_slow(job, self._timeouts.checkpoint))
+        except EngineError as error:
+            why = error.public
             _log.warning("checkpoint failed", job=job.id, error=repr(error))
             await self._outcome(job, lambda _: checkpoint_failed(job, why))
         return True

@@ -106,6 +106,11 @@ def checkpoint_failed(job: Job, why: str) -> Job:
     return replace(job, trouble=why)
 
 
+def checkpoint_slow(job: Job, seconds: float) -> Job:
+    """Nobody waits for it any more. It may go on, and end either way: a sentence that is true before and after."""
+    return replace(job, trouble=f"Saving its state takes longer than {seconds:g} s.")
+
+
 def restore_failed(job: Job, why: str, tries: int, now: int) -> Job:
     """Try again as a new placement, `tries` times in all; then the image is kept and `resume` works on it."""
     job = replace(job, tries=job.tries + 1, trouble=why)

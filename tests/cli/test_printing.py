@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cli.jobdoc import for_people, just_submitted
+from gateway.cli.jobdoc import failures, for_people, just_submitted
 from gateway.cli.printing import Column, table
 from gateway.cli.yamltext import to_yaml
 
@@ -60,6 +60,14 @@ def test_a_template_is_printed_as_in_the_guide() -> None:
 
 def test_port_mappings_are_printed_as_in_the_guide() -> None:
     assert to_yaml(yaml.safe_load(MAPPINGS)) == MAPPINGS
+
+
+def test_why_an_act_failed_is_told_before_its_outcome_tells_it() -> None:
+    job = {"name": "one", "id": "j1", "status": "Floating", "reason": "user", "trouble": "Saving it is slow."}
+    assert failures([job]) == ["one (j1): Saving it is slow."]
+    job |= {"status": "Executing", "reason": "It could not be moved, and runs on where it was: Saving it is slow."}
+    assert failures([job]) == [f"one (j1): {job['reason']}"]
+    assert failures([{**job, "trouble": ""}, {**job, "status": "Cancelled"}]) == []
 
 
 def test_a_table_is_a_box_of_plain_ascii() -> None:

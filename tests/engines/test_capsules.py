@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import json
 import os
 import signal
 import subprocess
@@ -20,14 +21,17 @@ from gateway.engines.base import (
     Absent,
     CheckpointFailed,
     Ended,
+    EngineError,
     ImageState,
     PlacementId,
     Program,
     RestoreFailed,
     Running,
+    Unknown,
 )
-from gateway.engines.local.network import tag
-from tests.engines.bench import COUNTER, Bench, ask, closing, opcenter, process, processes, until, until_seen
+from gateway.engines.local.network import NetworkFailed, tag
+from gateway.engines.local.processes import gone
+from tests.engines.bench import COUNTER, DEADLINE, Bench, ask, closing, opcenter, process, processes, until, until_seen
 from tests.engines.contract import Contract
 from tests.engines.makers import FOUND, capsules
 
@@ -169,16 +173,130 @@ class TestCapsules(Contract):
         engine, one = await bench.engine(), bench.placement()
         running = await engine.start(one, bench.program())
         await bench.ask(running)
-        disk = bench.folder / "disk"
-        disk.mkdir()
-        _output("mount", "-t", "tmpfs", "-o", "size=1m", "floatgate-test", str(disk))
-        try:
+        with _disk(bench.folder / "disk", "1m") as disk:
             with pytest.raises(CheckpointFailed, match="too little room"):
                 await engine.checkpoint(one, disk / "image")
             assert list(disk.iterdir()) == []
-        finally:
-            _output("umount", str(disk))
         assert await bench.ask(running) == "2"
+
+    async def test_a_disk_that_is_full_before_the_last_byte(self, bench: Bench) -> None:
+        """CRIU has written all, the marker does not fit: the job goes on, and so do its connections inside."""
+        _wrap(bench, post_dump=f"cat /dev/zero > {bench.folder}/disk/other")
+        engine, one = await bench.engine(), bench.placement()
+        program = replace(bench.program(), notes=bench.folder / "move.log")
+        with _disk(bench.folder / "disk", "200m") as disk:
+            running = await engine.start(one, program)
+            await bench.ask(running)
+            await bench.ask(running, f"/dial?127.0.0.1:{bench.port}")
+            with pytest.raises(CheckpointFailed, match="the disk is full"):
+                await engine.checkpoint(one, disk / "image")
+            assert "Writing image inventory" in (bench.folder / "move.log").read_text(), "CRIU had come that far"
+            assert [path.name for path in disk.iterdir()] == ["other"]
+        assert await engine.look(one) == running
+        assert await bench.ask(running) == "2"
+        inner = _output("nsenter", f"--net={_netns(bench.folder)}", "ss", "-Htn", "state", "established")
+        assert inner.count("127.0.0.1") == 4
+
+    async def test_a_checkpoint_for_which_nobody_waits_any_more(self, bench: Bench) -> None:
+        """It goes on: until its end nothing is certain, and nobody takes its image away."""
+        gate = bench.folder / "gate"
+        _wrap(bench, after_dump=f"until [ -e {gate} ]; do sleep 0.02; done")
+        engine, one, image = await bench.engine(), bench.placement(), bench.image()
+        await bench.ask(await engine.start(one, bench.program()))
+        caller = asyncio.create_task(engine.checkpoint(one, image))
+
+        async def dead() -> bool:
+            return (image / "floatgate.json").exists() and not _runs(bench)
+
+        try:
+            await until(dead)
+            caller.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await caller
+            assert isinstance(await engine.look(one), Unknown)
+            assert [host.job for host in await engine.hosts()] == [one, None]
+            with pytest.raises(CheckpointFailed, match="being saved already"):
+                await engine.checkpoint(one, bench.image())
+            with pytest.raises(EngineError, match="being written"):
+                await engine.discard(image)
+        finally:
+            gate.touch()
+        assert await until_seen(engine, one, Absent) == Absent()
+        assert await bench.ask(await engine.restore(bench.placement(), bench.program(), image)) == "2"
+
+    async def test_criu_ends_badly_after_all_was_saved(self, bench: Bench) -> None:
+        """The tree is gone and the image is complete: whatever CRIU says, that is the session."""
+        _wrap(bench, after_dump="exit 1")
+        engine, one, image = await bench.engine(), bench.placement(), bench.image()
+        await bench.ask(await engine.start(one, bench.program()))
+        await engine.checkpoint(one, image)
+        assert await engine.look(one) == Absent()
+        assert await bench.ask(await engine.restore(bench.placement(), bench.program(), image)) == "2"
+
+    async def test_a_restore_that_cannot_be_written_down(self, bench: Bench) -> None:
+        """Nothing runs that nobody knows: the next restore is the only one."""
+        spoil = f"rm -f {bench.folder}/state/runs/*/pid.json.new && mkdir {bench.folder}/state/runs/c2/pid.json.new"
+        _wrap(bench, after_restore=f"[ ! -e {bench.folder}/state/runs/c2 ] || {{ {spoil}; }}")
+        engine, one, two, image = await bench.engine(), bench.placement(), bench.placement(), bench.image()
+        await bench.ask(await engine.start(one, bench.program()))
+        await engine.checkpoint(one, image)
+        with pytest.raises(RestoreFailed):
+            await engine.restore(two, bench.program(), image)
+        assert await engine.look(two) == Absent()
+        assert not _runs(bench)
+        assert await bench.ask(await engine.restore(bench.placement(), bench.program(), image)) == "2"
+        assert len(_runs(bench)) == 2, "tini and the program"
+
+    async def test_the_disk_is_full_from_criu_restore_to_the_jobs_end(self, bench: Bench) -> None:
+        """What is to be written about a run has its room before the run begins."""
+        with _disk(bench.folder / "state", "40m") as disk:
+            _wrap(bench, after_restore=f"cat /dev/zero > {disk}/other")
+            engine, one, two, image = await bench.engine(), bench.placement(), bench.placement(), bench.image()
+            await bench.ask(await engine.start(one, bench.program()))
+            await engine.checkpoint(one, image)
+            running = await engine.restore(two, bench.program(), image)
+            await bench.ask(running, "/exit?7")
+            assert await until_seen(engine, two, Ended) == Ended(7)
+            (disk / "other").unlink()
+            await bench.clean()
+            nothing_left(bench.folder)
+        (bench.folder / "state").rmdir()
+
+    async def test_an_address_comes_again_but_not_while_somebody_has_it(self, bench: Bench) -> None:
+        """After 4093 placements; of a placement that has no seat yet, too, and there may be no address left."""
+        engine, one, two = await bench.engine(), bench.placement(), bench.placement()
+        first = await engine.start(one, bench.program())
+        numbers = bench.folder / "state/network.json"
+        doc = json.loads(numbers.read_text())
+        numbers.write_text(json.dumps({**doc, "next": doc["next"] + 4092}))
+        second = await engine.start(two, bench.program())
+        assert second.address != first.address
+        assert await bench.ask(first) == "1"
+        subnet = ipaddress.ip_interface(f"{first.address}/20").network
+        *_, free = set(map(str, subnet.hosts())) - {first.address, second.address, _first(first.address)}
+        everything = set(map(str, subnet))
+        assert engine._network.reserve(everything - {free}).address == free
+        with pytest.raises(NetworkFailed, match="every address"):
+            engine._network.reserve(everything)
+
+    async def test_the_machine_was_started_anew(self, bench: Bench) -> None:
+        """No job has ended then: its host was lost, and its image is there."""
+        engine, one, two, image = await bench.engine(), bench.placement(), bench.placement(), bench.image()
+        await bench.ask(await engine.start(one, bench.program()))
+        await engine.checkpoint(one, image)
+        await bench.ask(await engine.restore(two, bench.program(), image))
+        run = engine._records.run(engine._records.get(two).run)
+        who, keeper = run.identity(), run.keeper()
+        keeper.kill(signal.SIGKILL)
+        who.kill(signal.SIGKILL)
+        await gone(who, DEADLINE)
+        for name in ("pid.json", "keeper.json"):
+            doc = json.loads((run.path / name).read_text())
+            (run.path / name).write_text(json.dumps({**doc, "boot": "another"}))
+        assert await engine.look(two) == Absent()
+        again = await bench.engine()
+        assert (await again.look(two), again.image(image)) == (Absent(), ImageState.COMPLETE)
+        assert await bench.ask(await again.restore(bench.placement(), bench.program(), image)) == "2"
 
     async def test_the_opcenter_is_killed_while_it_saves(self, bench: Bench) -> None:
         """SIGKILL in the middle of a dump: the dump goes on without it, and the next OpCenter finds the image."""
@@ -251,6 +369,50 @@ async def test_the_way_out(bench: Bench) -> None:
             dial = f"import socket; socket.create_connection(({running.address!r}, {bench.port}), timeout=1)"
             with process(*inside, sys.executable, "-c", dial) as refused:
                 assert await asyncio.to_thread(refused.wait) == 1
+
+
+@contextlib.contextmanager
+def _disk(path: Path, size: str) -> Iterator[Path]:
+    """A small disk of its own, really."""
+    path.mkdir()
+    _output("mount", "-t", "tmpfs", "-o", f"size={size}", "floatgate-test", str(path))
+    try:
+        yield path
+    finally:
+        _output("umount", "--lazy", str(path))
+
+
+def _wrap(bench: Bench, after_dump: str = "", after_restore: str = "", post_dump: str = "") -> None:
+    """Shell commands around CRIU: after its good end, or when it has written all and the tree still stands."""
+    assert FOUND.tools is not None
+    before, wrapped = bench.folder / "before", bench.folder / "wrapped"
+    before.write_text(
+        f'#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-dump ] || {{ {post_dump or "true"}; }} 2>/dev/null\ntrue\n'
+    )
+    wrapped.write_text(
+        f"""#!/bin/sh
+{FOUND.tools.criu.path} "$@" {"--action-script " + str(before) if post_dump else ""} || exit
+[ $1 != dump ] || {{ {after_dump or "true"}; }} 2>/dev/null
+[ $1 != restore ] || {{ {after_restore or "true"}; }} 2>/dev/null
+true
+"""
+    )
+    for path in (before, wrapped):
+        path.chmod(0o755)
+    tools = replace(FOUND.tools, criu=replace(FOUND.tools.criu, path=wrapped))
+    plain = bench.make
+
+    def made() -> Any:
+        engine = plain()
+        engine._tools = tools
+        return engine
+
+    bench.make = made
+
+
+def _runs(bench: Bench) -> list[str]:
+    """What runs of the program, not of what is around it."""
+    return [line for line in processes(bench.folder) if COUNTER.name in line]
 
 
 @contextlib.contextmanager

@@ -28,6 +28,10 @@ CASES = [
         "(00.1) Error (criu/x.c:1): Can't write: No space left on device\n",
         "the disk is full; free some space and try again (CRIU: Can't write: No space left on device)",
     ),
+    (
+        "(00.1) Error (criu/a.c:1): rlimit\nError (keeper): Input/output error\n(00.2) Error (criu/a.c:1): Script 1\n",
+        "the disk could not be read or written (CRIU: Input/output error)",
+    ),
     ("(00.1) io_uring is mentioned, but not as an error\n", "CRIU ended without a reason"),
     (f"(00.01) Error (criu/a.c:1): {'x' * 5000}\n", f"CRIU says: {'x' * 200}"),
     ("(00.01) nothing wrong\n", "CRIU ended without a reason"),

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from gateway.engines.base import ImageState, Program, RestoreFailed, Running
+from gateway.engines.base import Ended, ImageState, Program, RestoreFailed, Running, Unknown
 from gateway.engines.local import Plain, local_engine
-from tests.engines.bench import Bench, ask, processes, until
+from gateway.engines.local.spawn import keep, program_spec
+from tests.engines.bench import Bench, ask, processes, until, until_seen
 from tests.engines.contract import Contract
 from tests.engines.makers import plain
 
@@ -103,6 +104,52 @@ class TestPlain(Contract):
         await other.stop(one, 5)
         await other.close()
         assert await bench.ask(mine) == "2"
+
+    async def test_an_address_comes_again_but_not_while_somebody_has_it(self, bench: Bench) -> None:
+        """After 64,000 others: neither a program's own nor a forwarder's, of a job that runs or is frozen."""
+        engine, one, two, three = await bench.engine(), bench.placement(), bench.placement(), bench.placement()
+        image, numbers = bench.image(), bench.folder / "state/addresses.json"
+        frozen = await engine.start(one, bench.program())
+        assert await bench.ask(frozen) == "1"
+        await engine.checkpoint(one, image)
+        numbers.write_text("64000")
+        first = await engine.start(two, bench.program())
+        assert await bench.ask(first) == "1"
+        numbers.write_text("128000")
+        second = await engine.start(three, bench.program())
+        assert await bench.ask(second) == "1", "a program of its own answers"
+        assert second.address != first.address
+        assert await bench.ask(await engine.restore(bench.placement(), bench.program(), image)) == "2"
+
+    async def test_how_it_ended_is_written_down_as_soon_as_it_can_be(self, bench: Bench) -> None:
+        """Until then nothing is certain, and nothing is lost."""
+        engine, one = await bench.engine(), bench.placement()
+        running = await engine.start(one, bench.program())
+        await bench.ask(running)
+        run = engine._records.run(engine._records.get(one).run).path
+        fresh = run / "rc.json.new"
+        fresh.unlink(missing_ok=True)
+        fresh.mkdir()
+        await bench.ask(running, "/exit?3")
+
+        async def tried() -> bool:
+            return "rc.json" in (run / "keeper.log").read_text()
+
+        await until(tried)
+        assert isinstance(await engine.look(one), Unknown)
+        fresh.rmdir()
+        assert await until_seen(engine, one, Ended) == Ended(3)
+
+    async def test_a_start_that_cannot_be_written_down(self, bench: Bench) -> None:
+        """Whom nobody could find again does not run."""
+        records = (await bench.engine())._records
+        run = records.new_run("one")
+        (run.path / "pid.json").mkdir()
+        assert not await keep("start", run, program_spec(bench.program(), "127.0.0.1"))
+        try:
+            assert [line for line in processes(bench.folder) if "keeper.py" not in line] == []
+        finally:
+            run.remove()
 
 
 def test_plain_by_order(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from gateway.client import OpCenterClient
-from gateway.engines.base import ImageState, PlacementId, Program
-from gateway.engines.fake import Fail, Hang, Linger, Lost
+from gateway.engines.base import ImageState, PlacementId, Program, Seen, Unknown
+from gateway.engines.fake import Fail, FakeEngine, Hang, Linger, Lost, Succeed
 from gateway.errors import Code, Refusal
 
 from .conftest import World
+from .peers import DEADLINE
 
 BEGIN = ["Submitted", "Initializing", "Starting", "Executing"]
 MOVE = [
@@ -67,6 +68,58 @@ async def test_a_failed_checkpoint_leaves_the_job_where_it_was(world: World) -> 
     assert await migrate(world, job)  # and it can be tried again
     moved = await world.until(job, "Executing")
     assert moved["address"] != job["address"] and moved["trouble"] == ""
+
+
+class Slow(FakeEngine):
+    """Its checkpoints do not end with their caller, as the local engine's; meanwhile it cannot tell."""
+
+    saving: asyncio.Task[None] | None = None
+    looks = 0
+
+    async def look(self, placement: PlacementId) -> Seen:
+        self.looks += 1
+        if self.saving is not None and not self.saving.done():
+            return Unknown("it is being saved")
+        return await super().look(placement)
+
+    async def checkpoint(self, placement: PlacementId, image: Path) -> None:
+        self.images[image] = ImageState.PARTIAL
+        self.saving = asyncio.create_task(super().checkpoint(placement, image))
+        await asyncio.shield(self.saving)
+
+
+@pytest.mark.parametrize(("then", "moves"), [(Succeed(), 1), (Fail("The disk is full."), 0)])
+async def test_a_checkpoint_that_takes_longer_than_anybody_waits(
+    world: World, then: Succeed | Fail, moves: int
+) -> None:
+    """The job stays where it is until the engine is done: its gate is closed, its image is left alone."""
+    await world.stop()
+    world.times = replace(world.times, checkpoint=0.2)
+    world.engine = engine = Slow(behind=world.server.place)
+    await world.start()
+    hang = Hang(then)
+    engine.script("checkpoint", hang)
+    job = await world.running()
+    await migrate(world, job)
+    await hang.reached.wait()
+
+    async def told() -> dict:
+        while not (doc := await world.api.get(f"/jobs/{job['id']}"))["trouble"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return dict(doc)
+
+    slow = await asyncio.wait_for(told(), DEADLINE)
+    assert (slow["status"], slow["step"]) == ("Floating", "checkpointing")
+    assert slow["trouble"] == "Saving its state takes longer than 0.2 s."
+    looks = engine.looks
+    await world.eventually(lambda: engine.looks > looks + 2)
+    assert ImageState.PARTIAL in engine.images.values(), "nobody has deleted it"
+    assert (await world.api.get(f"/jobs/{job['id']}"))["step"] == "checkpointing"
+    hang.release()
+    back = await world.until(job, "Executing")
+    assert (back["moves"], engine.verbs().count("checkpoint")) == (moves, 1)
+    if not moves:
+        assert back["reason"].endswith("runs on where it was: Saving its state takes longer than 0.2 s.")
 
 
 async def test_a_failed_restore_is_tried_on_another_host(world: World) -> None:

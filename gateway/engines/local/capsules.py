@@ -23,6 +23,7 @@ from gateway.config import Timeouts
 from gateway.engines.base import (
     Capabilities,
     CheckpointFailed,
+    EngineError,
     ImageState,
     PlacementId,
     Program,
@@ -80,6 +81,9 @@ class Capsules(LocalEngine):
 
     async def checkpoint(self, placement: PlacementId, image: Path) -> None:
         """Save the job to the folder `image` and remove its capsule. Raises CheckpointFailed."""
+        if placement in self._saving:
+            raise CheckpointFailed("The job is being saved already.")
+        self._saving[placement] = image.absolute()
         await self._own(self._checkpoint(placement, image.absolute()))
 
     def image(self, image: Path) -> ImageState:
@@ -89,14 +93,23 @@ class Capsules(LocalEngine):
         return ImageState.PARTIAL if image.is_dir() and any(image.iterdir()) else ImageState.NONE
 
     async def discard(self, image: Path) -> None:
-        """Delete the image: the marker first, so that half of it is never taken for all of it. Idempotent."""
-        (image / MARKER).unlink(missing_ok=True)
-        await asyncio.to_thread(shutil.rmtree, image, ignore_errors=True)
+        """Delete the image. Idempotent. Raises EngineError while a checkpoint writes it."""
+        path = image.absolute()
+        if path in self._saving.values() or any(
+            one.image == path and self._adopted(one) for one in self._records.all()
+        ):
+            raise EngineError("The image is being written: it can be deleted when that has ended.")
+        await self._delete(path)
 
     # Inside.
 
+    async def _delete(self, image: Path) -> None:
+        """The marker first, so that half of an image is never taken for all of it."""
+        (image / MARKER).unlink(missing_ok=True)
+        await asyncio.to_thread(shutil.rmtree, image, ignore_errors=True)
+
     async def _make(self, placement: PlacementId, program: Program, image: Path | None) -> Record:
-        seat = await asyncio.to_thread(self._network.reserve)
+        seat = await asyncio.to_thread(self._network.reserve, {one.address for one in self._records.all()})
         name = f"c{seat.number}"
         record = Record(placement, program, name, seat.number, seat.address, f"capsule-{seat.number}")
         run = self._records.new_run(name)
@@ -133,7 +146,7 @@ class Capsules(LocalEngine):
             task = asyncio.create_task(self._adopt_later(record))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        elif self.image(record.image) is ImageState.COMPLETE:
+        elif await self._saved(record, record.image):
             await self._clear(record.placement)
         else:
             await self._give_up(record)
@@ -148,21 +161,39 @@ class Capsules(LocalEngine):
         self._adopting.discard(record.placement)
 
     async def _checkpoint(self, placement: PlacementId, image: Path) -> None:
-        async with self._lock(placement):
-            record = self._records.get(placement)
-            who = None if record is None else self._records.run(record.run).identity()
-            if record is None or who is None or not who.alive():
-                raise CheckpointFailed("The job does not run: there is nothing to save.")
-            _make_room(image, who)
-            self._saving.add(placement)
-            try:
-                record = self._records.checkpointing(record, image)
-                if not await self._dump(record, who, image):
+        try:
+            async with self._lock(placement):
+                record = self._records.get(placement)
+                who = None if record is None else self._records.run(record.run).identity()
+                if record is None or who is None or not who.alive():
+                    raise CheckpointFailed("The job does not run: there is nothing to save.")
+                record = self._intend(record, image, who)
+                if not await self._dump(record, who, image) and not await self._saved(record, image):
                     await self._fail(record, image)
                 await gone(who, self._timeouts.stop_grace)
                 await self._clear(placement)
-            finally:
-                self._saving.discard(placement)
+        finally:
+            del self._saving[placement]
+
+    def _intend(self, record: Record, image: Path, who: Identity) -> Record:
+        """Make the image's folder and write down that it will be written. Raises CheckpointFailed."""
+        _make_room(image, who)
+        try:
+            return self._records.checkpointing(record, image)
+        except OSError as error:
+            _log.error("no_record", placement=record.placement, error=str(error))
+            shutil.rmtree(image, ignore_errors=True)
+            raise CheckpointFailed("The checkpoint cannot be written down; check the OpCenter's disk.") from error
+
+    async def _saved(self, record: Record, image: Path) -> bool:
+        """Whether a checkpoint without a good end was one: the image is complete, and its tree is gone.
+
+        A tree that goes on is the truth, and its image is old: CRIU was killed between the two.
+        """
+        who = self._records.run(record.run).identity()
+        if self.image(image) is not ImageState.COMPLETE:
+            return False
+        return who is None or await gone(who, self._timeouts.stop_grace)
 
     async def _dump(self, record: Record, who: Identity, image: Path) -> bool:
         seat, netns = _seat(record), self._network.netns(record.number)
@@ -195,8 +226,11 @@ class Capsules(LocalEngine):
         """Undo what a checkpoint that came to nothing has done."""
         await self._try(self._network.join, _seat(record))
         if record.image is not None:
-            await self.discard(record.image)
-        self._records.checkpointing(record, None)
+            await self._delete(record.image)
+        try:
+            self._records.checkpointing(record, None)
+        except OSError as error:  # the next OpCenter finds a checkpoint that came to nothing, and comes here
+            _log.error("no_record", placement=record.placement, error=str(error))
 
     async def _try(self, act: object, *arguments: object) -> None:
         assert callable(act)

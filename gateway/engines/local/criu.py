@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _LINE = re.compile(r"(Error|Warn) +\([^)\n]*\): *(.*)")  # (00.012345)  4321: Error (criu/files.c:12): what it is
+_FULL = 1 << 20  # bytes: a disk with less is taken for full
 _WORDS = 200  # characters of one line of its log that a user is told
 
 CHECK_SECONDS = 30.0  # `criu check` takes 0.05 s here; a kernel that makes it hang has no working CRIU
@@ -33,7 +34,8 @@ _BOTH = (
 
 # What a user can do something about, from dump.log or restore.log. The first that matches is told.
 _REASONS = (
-    (r"No space left on device", "the disk is full; free some space and try again"),
+    (r"No space left on device|Disk quota exceeded", "the disk is full; free some space and try again"),
+    (r"Input/output error", "the disk could not be read or written"),
     (r"has bad size|has bad mode|Can't open file .*: No such file|Can't open .* on restore",
      "a file that the job has open was changed or deleted; put it back and try again"),
     (r"Can't dump file .*/dev/nvidia|/dev/kfd|/dev/dri", "the job holds a GPU, which cannot be saved"),
@@ -55,7 +57,10 @@ class Criu:
     version: str
 
     def dump(self, pid: int, image: Path, netns: Path) -> list[str]:
-        """The command that saves the tree of `pid` to `image`. It kills the tree only when it succeeds."""
+        """The command that saves the tree of `pid` to `image`. It kills the tree only when it succeeds.
+
+        Its `post-dump` script runs in between: when that fails CRIU lets the tree go on, connections and all.
+        """
         inode = netns.stat().st_ino
         return [str(self.path), "dump", "-t", str(pid), "-D", str(image), "-o", "dump.log", *_BOTH,
                 "--external", f"net[{inode}]:capsule"]  # fmt: skip
@@ -100,6 +105,8 @@ def check(path: Path) -> Criu | None:
 def reason(log: Path) -> str:
     """Why CRIU failed, as half a sentence for a user, with CRIU's own words: from its log, which is for engineers."""
     text = log.read_text(errors="replace") if log.exists() else ""
+    if log.exists() and shutil.disk_usage(log).free < _FULL:
+        return _REASONS[0][1]  # and the log may have had no room to say so
     lines = [(kind, words[:_WORDS].strip(" .")) for kind, words in _LINE.findall(text)]
     for pattern, meaning in _REASONS:
         if said := next((words for _, words in lines if re.search(pattern, words)), None):

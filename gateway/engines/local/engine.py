@@ -55,7 +55,7 @@ class LocalEngine:
         self._records = Records(self._state)
         self._locks: dict[PlacementId, asyncio.Lock] = {}
         self._beginning: dict[PlacementId, asyncio.Task[Running]] = {}
-        self._saving: set[PlacementId] = set()
+        self._saving: dict[PlacementId, Path] = {}  # checkpoints under way, whether or not somebody waits for them
         self._adopting: set[PlacementId] = set()  # an earlier OpCenter's checkpoint goes on, or is being cleared up
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -99,7 +99,7 @@ class LocalEngine:
         for record in self._records.all():
             await self._adopt(record)
             if isinstance(self._records.run(record.run).state(), Nothing):
-                await self._clear(record.placement)  # written down, and then the OpCenter died
+                await self._clear(record.placement)  # written down, and then the OpCenter died, or the machine
         named = {name for record in self._records.all() for name in (record.run, record.front)}
         for name in set(self._records.runs()) - named:
             await self._lost(self._records.run(name))
@@ -130,7 +130,7 @@ class LocalEngine:
         busy = [
             Host(one.host, one.address, "busy", one.placement, one.program.cpu, one.program.mem)
             for one in self._records.all()
-            if isinstance(self._seen(one), Running)
+            if one.placement in self._saving or isinstance(self._seen(one), Running)
         ]
         return [*busy, machine.room()]
 
@@ -232,8 +232,10 @@ class LocalEngine:
             _log.error("process_does_not_die", run=str(run.path))
 
     def _seen(self, record: Record) -> Seen:
-        if record.image is not None and record.placement not in self._saving:
-            if record.placement in self._adopting or self._still_saving(record):
+        if record.placement in self._saving:
+            return Unknown("it is being saved")
+        if record.image is not None:
+            if self._adopted(record):
                 return Unknown("a checkpoint that an earlier OpCenter began goes on")
             if self.image(record.image) is ImageState.COMPLETE:
                 return Absent()
@@ -241,11 +243,14 @@ class LocalEngine:
             case Alive():
                 return Running(record.address, record.host)
             case Over(rc):
-                return Running(record.address, record.host) if record.placement in self._saving else Ended(rc)
+                return Ended(rc)
             case Busy():
                 return Unknown("its keeper is at work")
             case Nothing():
                 return Absent()
+
+    def _adopted(self, record: Record) -> bool:
+        return record.placement in self._adopting or self._still_saving(record)
 
     def _still_saving(self, record: Record) -> bool:
         return self._records.run(record.run).held("dump")

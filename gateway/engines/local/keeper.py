@@ -8,6 +8,9 @@ done, for a dump) and exits with 0 or 1. So no job is a child of the OpCenter, w
 
 The keeper holds the flock of the run's `lock` file, which the OpCenter took and handed down: whoever can take
 that lock knows for certain that nobody works here any more. Nothing of the keeper's belongs to the dumped tree.
+
+Laws, for a disk that is full at any moment. Nothing is left running that is not written down: what cannot be is
+ended. Nothing is killed that is not saved: an image is flushed and marked complete while the tree still stands.
 """
 
 from __future__ import annotations
@@ -15,8 +18,10 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,6 +32,8 @@ CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000  # 
 MS_BIND, MS_REC, MS_SLAVE = 0x1000, 0x4000, 0x80000  # linux/mount.h
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _TINI_SIGNAL = 128  # tini's exit status for a program that a signal ended, plus the signal
+_ROOM = 256  # bytes: more than pid.json or rc.json has
+_RETRY = 1.0  # seconds until the end of a job is written down again: a keeper has nothing else to do
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -34,6 +41,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def main() -> int:
     """Fork the keeper, wait for its word."""
     verb, spec = sys.argv[1], json.loads(Path(sys.argv[2]).read_text())
+    if verb == "seal":
+        return seal(spec)
     os.set_inheritable(spec["lock_fd"], False)
     reading, writing = os.pipe()
     if os.fork() > 0:
@@ -49,31 +58,48 @@ def main() -> int:
 
 def start(spec: dict[str, Any], report: Report) -> None:
     """Run the program; in a capsule as a child of tini in its own PID namespace. Returns when it has ended."""
-    if spec["netns"]:
-        _call(_libc.unshare(CLONE_NEWPID))
-    _run_to_end(spec, _spawn(lambda: _become_program(spec)), report)
+
+    def begin() -> int:
+        if spec["netns"]:
+            _call(_libc.unshare(CLONE_NEWPID))
+        return _spawn(lambda: _become_program(spec))
+
+    _run_to_end(spec, begin, report)
 
 
 def restore(spec: dict[str, Any], report: Report) -> None:
     """Bring an image to life. Its PID 1 becomes our child, since criu ends and we are the next subreaper."""
-    status = _wait(_spawn(lambda: _become_criu(spec)))
-    if status != 0:
-        _end_all()
-        report(False)
-        return
-    _run_to_end(spec, int(Path(spec["pidfile"]).read_text()), report)
+
+    def begin() -> int:
+        if (status := _wait(_spawn(lambda: _become_criu(spec)))) != 0:
+            sys.exit(f"keeper: criu restore ended with {status}")
+        return int(Path(spec["pidfile"]).read_text())
+
+    _run_to_end(spec, begin, report)
 
 
 def dump(spec: dict[str, Any], report: Report) -> None:
-    """Save a tree to an image; the marker that makes it complete is written last, even if the OpCenter is gone."""
-    if _wait(_spawn(lambda: _become_criu(spec))) != 0:
-        report(False)
-        return
+    """Save a tree to an image, even if the OpCenter is gone. The tree is dead when this succeeds.
+
+    CRIU calls `seal` while the tree is stopped. When that fails CRIU itself lets the tree go on, with its
+    connections, as after any other failure; `--leave-stopped` would leave them in repair mode (measured).
+    """
+    seal_ = shlex.join([sys.executable, "-I", "-S", __file__, "seal", sys.argv[2]])
+    spec["criu"] += ["--action-script", _script(f'[ "$CRTOOLS_SCRIPT_ACTION" != post-dump ] || exec {seal_}')]
+    report(_wait(_spawn(lambda: _become_criu(spec))) == 0)
+
+
+def seal(spec: dict[str, Any]) -> int:
+    """Flush an image to the disk and mark it complete: an exit status. What went wrong goes to CRIU's log."""
     image = Path(spec["image"])
-    for path in image.iterdir():
-        _sync(path)
-    write(image / spec["marker"], spec["mark"])
-    report(True)
+    try:
+        for path in image.iterdir():
+            _sync(path)
+        write(image / spec["marker"], spec["mark"])
+    except OSError as error:
+        print(f"Error (keeper): {error.strerror}", file=sys.stderr, flush=True)
+        return 1
+    return 0
 
 
 _VERBS: dict[str, Callable[[dict[str, Any], Report], None]] = {"start": start, "restore": restore, "dump": dump}
@@ -87,23 +113,53 @@ def identity(pid: int) -> dict[str, Any]:
 
 
 def write(path: Path, value: object) -> None:
-    """Write JSON so that a reader finds all of it or nothing, after a crash too."""
+    """Write JSON so that a reader finds all of it or nothing, after a crash too. OSError when it cannot."""
     fresh = path.with_name(path.name + ".new")
-    with fresh.open("w") as file:
-        json.dump(value, file)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT, 0o644), "w") as file:  # not emptied: see `reserve`
+        file.write(json.dumps(value))
+        file.truncate()
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
     _sync(path.parent)
 
 
-def _run_to_end(spec: dict[str, Any], pid: int, report: Report) -> None:
-    run = Path(spec["run"])
-    write(run / "pid.json", identity(pid))
-    report(True)
-    status = _wait(pid)
-    write(run / "rc.json", {"rc": _rc(status, bool(spec["init"]))})
+def reserve(path: Path) -> None:
+    """Take the room on the disk that a later `write` of at most _ROOM bytes needs. OSError when there is none."""
+    write(path.with_name(path.name + ".new"), " " * _ROOM)
+
+
+def _run_to_end(spec: dict[str, Any], begin: Callable[[], int], report: Report) -> None:
+    """Begin, write down who it is, wait for its end and write that down. What cannot be written down is ended."""
+    run, begun = Path(spec["run"]), False
+    try:
+        for name in ("pid.json", "rc.json"):
+            reserve(run / name)
+        pid = begin()
+        write(run / "pid.json", identity(pid))
+        begun = True
+    finally:
+        if not begun:
+            _end_all()
+        report(begun)
+    end = {"rc": _rc(_wait(pid), bool(spec["init"]))}
+    told = _told(run / "rc.json", end)
     _end_all()
+    while not told:
+        time.sleep(_RETRY)
+        told = _told(run / "rc.json", end)
+
+
+def _told(path: Path, end: object) -> bool:
+    """Whether the end is written down, or nobody asks for it any more: the run's folder is gone."""
+    try:
+        write(path, end)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        print(f"keeper: {path.name}: {error}", file=sys.stderr, flush=True)
+        return False
+    return True
 
 
 def _rc(status: int | None, under_tini: bool) -> int | None:
@@ -172,6 +228,13 @@ def _mount(source: bytes, target: bytes, kind: bytes | None, flags: int, data: b
 
 def _enter(namespace: int) -> None:
     _call(_libc.setns(namespace, CLONE_NEWNET))
+
+
+def _script(text: str) -> str:
+    """A shell script in memory, as a path that lasts as long as this process: folders may be mounted noexec."""
+    number = os.memfd_create("keeper")
+    os.write(number, f"#!/bin/sh\n{text}\n".encode())
+    return f"/proc/{os.getpid()}/fd/{number}"
 
 
 def _redirect(number: int, path: str, flags: int) -> None:

@@ -2,10 +2,10 @@
 
     host ── fgTAG (bridge, first address of a private subnet) ══ fgTAGvN ── eth0 in namespace fgTAG-N
 
-TAG is made from the state folder, so that two OpCenters on one machine never meet. Addresses are given out in turn
-and not used again soon: whoever still talks to an old one must not reach another job. Capsules cannot reach each
-other (isolated bridge ports) and are reached from this machine only; they reach the world by masquerade, where
-nftables allows that. All of it goes when the last capsule goes.
+TAG is made from the state folder, so that two OpCenters on one machine never meet. Addresses are given out in turn,
+never one that a placement has, and not used again soon: whoever still talks to an old one must not reach another job.
+Capsules cannot reach each other (isolated bridge ports) and are reached from this machine only; they reach the world by
+masquerade, where nftables allows that. All of it goes when the last capsule goes.
 
 Blocking functions, called in threads; one lock orders them.
 """
@@ -18,7 +18,7 @@ import ipaddress
 import json
 import subprocess
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,18 +65,29 @@ class Network:
         """The namespace of a seat."""
         return _NETNS / f"{self.bridge}-{number}"
 
-    def reserve(self) -> Seat:
-        """The next number and address. The bridge is made, so that nobody else takes the subnet.
+    def reserve(self, taken: Collection[str]) -> Seat:
+        """The next number and address that nobody has; `taken` are the addresses of placements, seated or not yet.
 
-        Raises NetworkFailed.
+        The bridge is made, so that nobody else takes the subnet. Raises NetworkFailed.
         """
         with self._lock, uplink.machine_lock():
             doc = self._load()
             subnet = self._subnet(doc)
-            number = int(doc.get("next", 0)) + 1
-            keeper.write(self._file, {"subnet": str(subnet), "next": number})
+            seat = self._free(subnet, int(doc.get("next", 0)) + 1, taken)
+            keeper.write(self._file, {"subnet": str(subnet), "next": seat.number})
             self._ensure_bridge(subnet)
-            return Seat(number, str(subnet[2 + number % (subnet.num_addresses - 3)]))
+            return seat
+
+    def _free(self, subnet: Network4, first: int, taken: Collection[str]) -> Seat:
+        """Numbers never end, addresses come again, and so do devices' names: pass over what somebody has."""
+        seats = self.seats()
+        addresses = {*taken, *(_address(subnet, number) for number in seats)}
+        ports = {self._port(number) for number in seats}
+        for number in range(first, first + len(seats) + subnet.num_addresses):
+            seat = Seat(number, _address(subnet, number))
+            if seat.address not in addresses and self._port(number) not in ports:
+                return seat
+        raise NetworkFailed(f"every address of {subnet} is a job's: no further job can run here until one ends")
 
     def add(self, seat: Seat, aliases: Iterable[str] = ()) -> None:
         """Make the namespace, with `aliases` as further addresses of its loopback. Raises NetworkFailed."""
@@ -196,3 +207,8 @@ class Network:
         if done.returncode != 0:
             raise NetworkFailed(f"{argv} {text!r}: {done.stderr.strip()}")
         return done.stdout
+
+
+def _address(subnet: Network4, number: int) -> str:
+    """The address of this number: of all but the subnet's first two and last."""
+    return str(subnet[2 + number % (subnet.num_addresses - 3)])

@@ -31,12 +31,13 @@ from gateway.engines.base import (
 from gateway.engines.local import front, keeper
 from gateway.engines.local.engine import AGAIN, LocalEngine
 from gateway.engines.local.machine import Machine
-from gateway.engines.local.network import tag
+from gateway.engines.local.network import NetworkFailed, tag
 from gateway.engines.local.processes import descendants, freeze, signal_all
 from gateway.engines.local.records import Alive, Busy, Record, Run
 from gateway.engines.local.spawn import MARKER, keep, program_spec
 
 _FIRST_NET, _NETS = 64, 190  # 127.64.0.0 to 127.253.255.255: away from 127.0.0.1 and what people use by hand
+_PLACES = 64_000  # addresses of one engine
 
 
 class Plain(LocalEngine):
@@ -197,12 +198,25 @@ class Plain(LocalEngine):
         return run.path / "frozen.json"
 
     def _seat(self) -> tuple[int, str]:
-        """The next number and its loopback address; it comes again after 64,000 others."""
-        number = int(json.loads(self._file.read_text())) + 1 if self._file.exists() else 1
-        keeper.write(self._file, number)
+        """The next number and its loopback address, which nobody has. Raises NetworkFailed."""
+        first = int(json.loads(self._file.read_text())) + 1 if self._file.exists() else 1
+        taken = {one.address for one in self._records.all()} | self._homes()
+        for number in range(first, first + _PLACES):
+            if (address := self._address(number)) not in taken:
+                keeper.write(self._file, number)
+                return number, address
+        raise NetworkFailed("every loopback address of this engine is a job's: no further job can run until one ends")
+
+    def _address(self, number: int) -> str:
+        """The loopback address of a number; it comes again after _PLACES others."""
         net = _FIRST_NET + int(tag(self._state), 16) % _NETS
-        place = number % 64_000
-        return number, f"127.{net}.{place // 250}.{1 + place % 250}"
+        place = number % _PLACES
+        return f"127.{net}.{place // 250}.{1 + place % 250}"
+
+    def _homes(self) -> set[str]:
+        """The addresses at which programs listen, the frozen ones too."""
+        homes = (self._records.run(name).path / "home.json" for name in self._records.runs())
+        return {str(json.loads(path.read_text())) for path in homes if path.exists()}
 
 
 def _roots(run: Run) -> list[int]:

@@ -40,7 +40,11 @@ class Identity:
     def alive(self) -> bool:
         """Whether this very process runs, or is stopped. A zombie has ended."""
         stat = _stat(self.pid)
-        return stat is not None and stat[0] not in "ZX" and int(stat[19]) == self.start and _boot() == self.boot
+        return stat is not None and stat[0] not in "ZX" and int(stat[19]) == self.start and self.of_this_boot()
+
+    def of_this_boot(self) -> bool:
+        """Whether it was started since this machine was."""
+        return _boot() == self.boot
 
     def kill(self, number: signal.Signals) -> None:
         """Send a signal to this process and never to another. Nothing happens if it has ended."""

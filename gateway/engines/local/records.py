@@ -65,7 +65,7 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """Nothing runs and nothing ever did."""
+    """Nothing runs; and nothing ever did, or its host was lost while it did: this machine has been started anew."""
 
 
 State = Alive | Over | Busy | Nothing
@@ -99,7 +99,9 @@ class Run:
             return Over(rc["rc"])
         if busy:
             return Busy()
-        return Nothing() if who is None else Over(None)
+        if who is None or not who.of_this_boot():
+            return Nothing()  # it went with its host: it did not end, and no exit status was lost
+        return Over(None)
 
     def held(self, name: str = "lock") -> bool:
         """Whether a keeper lives."""
@@ -161,8 +163,11 @@ class Records:
         return record
 
     def checkpointing(self, record: Record, image: Path | None) -> Record:
-        """Note that a checkpoint begins, or that it came to nothing."""
-        return self.save(replace(record, image=image))
+        """Note that a checkpoint begins, or that it came to nothing. Raises OSError."""
+        changed = replace(record, image=image)
+        if image is None:  # so it is, and an older word on the disk says no more than that it has to be looked at
+            self._known[record.placement] = changed
+        return self.save(changed)
 
     def delete(self, placement: PlacementId) -> None:
         """Forget it."""
