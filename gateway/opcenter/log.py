@@ -7,10 +7,12 @@ from pathlib import Path
 
 import structlog
 
+from gateway.logfile import lines_to
+
 
 def log_to(path: Path) -> None:
     """From now on everything that this process logs is appended to this file, readable by us alone."""
-    file = os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "a", buffering=1)
+    file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -18,6 +20,6 @@ def log_to(path: Path) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.WriteLoggerFactory(file),
+        logger_factory=lines_to(file),
         cache_logger_on_first_use=False,
     )
