@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,25 +14,9 @@ from gateway.errors import Refusal
 from gateway.logfile import LogFile
 from gateway.opcenter.log import log_to
 
-from .conftest import World
+from .conftest import World, unwritable
 
 FULL = Path("/dev/full")
-
-
-@contextmanager
-def unwritable(world: World, *tables: str) -> Iterator[None]:
-    """Nothing can be changed in these tables, as if the disk were full."""
-    with closing(sqlite3.connect(world.home / "opcenter.db", timeout=10, isolation_level=None)) as other:
-        for table in tables:
-            for verb in ("INSERT", "UPDATE"):
-                body = "SELECT RAISE(ABORT, 'database or disk is full')"
-                other.execute(f"CREATE TRIGGER full_{table}_{verb} BEFORE {verb} ON {table} BEGIN {body}; END")
-        try:
-            yield
-        finally:
-            for table in tables:
-                for verb in ("INSERT", "UPDATE"):
-                    other.execute(f"DROP TRIGGER full_{table}_{verb}")
 
 
 @pytest.fixture
