@@ -22,6 +22,7 @@ from gateway.engines.base import PlacementId
 from gateway.engines.fake import Fail
 from gateway.errors import Code, Refusal
 from gateway.opcenter import OpCenter
+from gateway.opcenter.log import log_to
 
 from .conftest import TIMES, World, unwritable
 from .peers import DEADLINE
@@ -62,6 +63,25 @@ async def test_secrets_are_nobodys_business(world: World) -> None:
     await world.start()
     assert stat.S_IMODE(world.home.stat().st_mode) == 0o700
     assert stat.S_IMODE((world.home / "secret").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("older", [False, True])
+async def test_a_home_that_others_may_enter_shows_them_nothing(world: World, older: bool) -> None:
+    """Neither new files nor those that an older floatgate has made."""
+    world.home.mkdir()
+    world.home.chmod(0o755)
+    if older:
+        await world.start()
+        await world.stop()
+        for one in (world.home / "opcenter.db", world.home / "opcenter.db-wal", world.home / "opcenter.log"):
+            one.touch()
+            one.chmod(0o644)
+    log_to(world.home / "opcenter.log")
+    await world.start()
+    await world.running()
+    modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in world.home.iterdir()}
+    assert {"opcenter.db", "opcenter.db-wal", "opcenter.db-shm", "opcenter.log", "jobs", "gateways"} <= set(modes)
+    assert {name for name, mode in modes.items() if mode & 0o077} <= {"opcenter.lock", "templates"}  # they tell nothing
 
 
 async def test_the_process_that_runs_it_can_log_in_without_a_password(world: World) -> None:
