@@ -43,6 +43,7 @@ _LAST_WORDS = 8  # lines of a job's stderr that are shown when it did not start
 Doc = dict[str, Any]
 _PROBE = 3.0  # seconds in which an OpCenter says that it is one
 _TURN = 0.1  # seconds between two turns of the wheel
+_AGAIN = 1.0  # seconds until the OpCenter is asked again for what happens
 _HURRY = Finished()  # instead of an outcome: the user did not wait for it
 
 
@@ -161,7 +162,7 @@ class Run:
             self._screen.wipe()
 
     async def _tell_changes(self) -> None:
-        """A line for each change of the session, until the OpCenter ends."""
+        """A line for each change of the session, for ever: the OpCenter's own end is not told here."""
         story = Story()
         story.tell(self._job)
         while True:
@@ -170,10 +171,14 @@ class Run:
                     if event.get("type") == "job" and event["job"]["id"] == self._job["id"]:
                         self._tell(story, event["job"])
                 self._tell(story, await get_job(self._client, self._job["id"]))
-            except Refusal as refusal:
-                if refusal.code is not Code.NOT_LOGGED_IN:
-                    raise
-                self._client.token = await self._center.token()  # somebody changed the admin's password
+            except Refusal as refusal:  # a laptop that slept, Ctrl-Z, a full disk: the session itself goes on
+                await self._dial_again(refusal)
+
+    async def _dial_again(self, refusal: Refusal) -> None:
+        await asyncio.sleep(_AGAIN)
+        if refusal.code is Code.NOT_LOGGED_IN:  # somebody changed the admin's password
+            with contextlib.suppress(Refusal):
+                self._client.token = await self._center.token()
 
     def _tell(self, story: Story, job: Doc) -> None:
         self._job = job
