@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
+from gateway.opcenter.finish import Finished
 from gateway.opcenter.log import log_to
 from gateway.opcenter.server import OpCenter
 
@@ -63,9 +64,9 @@ class Center:
         finally:
             await _cancel(task, failing)
 
-    async def finish(self, reason: str) -> None:
-        """Suspend or end every job, end every gateway's process."""
-        await self._opcenter.finish(reason)
+    async def finish(self, reason: str) -> Finished:
+        """Suspend or end every job, end every gateway's process; what cannot be saved runs on. Raises Refusal."""
+        return await self._opcenter.finish(reason)
 
 
 class _Passed(logging.Handler):
@@ -106,14 +107,9 @@ class Ending:
         """The work's result; `otherwise` when the user wants to end before it has one."""
         return await _race(work, self._first, otherwise)
 
-    async def unless_again(self, work: Coroutine[Any, Any, Any]) -> bool:
-        """Did the work come to its end before the user wanted it quick?"""
-
-        async def finished() -> bool:
-            await work
-            return True
-
-        return await _race(finished(), self._second, False)
+    async def unless_again(self, work: Coroutine[Any, Any, T], otherwise: T) -> T:
+        """The work's result; `otherwise` when the user wants it quick before it has one."""
+        return await _race(work, self._second, otherwise)
 
 
 async def _race(work: Coroutine[Any, Any, T], event: asyncio.Event, otherwise: T) -> T:

@@ -16,6 +16,7 @@ from typing import Any
 
 from gateway.client import OpCenterClient, part
 from gateway.errors import Code, Refusal
+from gateway.opcenter.finish import Finished
 from gateway.types import JobStatus
 
 from .jobdoc import access_urls, has_ended
@@ -23,7 +24,7 @@ from .jobs import get_job, progress
 from .session import Session, save_session
 from .sockets import busy_ports
 from .up_center import Center, Ending
-from .up_screen import Screen, Story, block, how_to_start, still_saved
+from .up_screen import Screen, Story, block, how_to_start, still_running, still_saved
 from .up_session import (
     ENDED,
     Wanted,
@@ -42,6 +43,8 @@ _LAST_WORDS = 8  # lines of a job's stderr that are shown when it did not start
 Doc = dict[str, Any]
 _PROBE = 3.0  # seconds in which an OpCenter says that it is one
 _TURN = 0.1  # seconds between two turns of the wheel
+_AGAIN = 1.0  # seconds until the OpCenter is asked again for what happens
+_HURRY = Finished()  # instead of an outcome: the user did not wait for it
 
 
 async def run(home: Path, port: int, wanted: Wanted, browser: bool) -> int:
@@ -53,9 +56,10 @@ async def run(home: Path, port: int, wanted: Wanted, browser: bool) -> int:
         async with Center(home, port) as center:
             session = Run(center, screen, wanted, browser)
             try:
-                return await ending.unless(center.guarded(session.serve()), otherwise=0)
+                code = await ending.unless(center.guarded(session.serve()), otherwise=0)
             finally:
-                await session.end(ending)
+                ended = await session.end(ending)
+            return code or ended
 
 
 class Run:
@@ -158,7 +162,7 @@ class Run:
             self._screen.wipe()
 
     async def _tell_changes(self) -> None:
-        """A line for each change of the session, until the OpCenter ends."""
+        """A line for each change of the session, for ever: the OpCenter's own end is not told here."""
         story = Story()
         story.tell(self._job)
         while True:
@@ -167,10 +171,14 @@ class Run:
                     if event.get("type") == "job" and event["job"]["id"] == self._job["id"]:
                         self._tell(story, event["job"])
                 self._tell(story, await get_job(self._client, self._job["id"]))
-            except Refusal as refusal:
-                if refusal.code is not Code.NOT_LOGGED_IN:
-                    raise
-                self._client.token = await self._center.token()  # somebody changed the admin's password
+            except Refusal as refusal:  # a laptop that slept, Ctrl-Z, a full disk: the session itself goes on
+                await self._dial_again(refusal)
+
+    async def _dial_again(self, refusal: Refusal) -> None:
+        await asyncio.sleep(_AGAIN)
+        if refusal.code is Code.NOT_LOGGED_IN:  # somebody changed the admin's password
+            with contextlib.suppress(Refusal):
+                self._client.token = await self._center.token()
 
     def _tell(self, story: Story, job: Doc) -> None:
         self._job = job
@@ -190,21 +198,23 @@ class Run:
             for line in text.decode("utf-8", "replace").splitlines()[-_LAST_WORDS:]:
                 self._screen.line(f"    {line}")
 
-    async def end(self, ending: Ending) -> None:
-        """End everything; a second Ctrl-C leaves what runs to the next start."""
+    async def end(self, ending: Ending) -> int:
+        """End everything; a second Ctrl-C leaves what runs to the next start. Returns the exit code. Raises Refusal."""
         live = bool(self._job) and not has_ended(self._job)
         self._screen.line()
         self._screen.line("Ending: saving your session …" if live and self._real else "Ending …")
-        if not await ending.unless_again(self._center.finish(ENDED)):
+        finished = await ending.unless_again(self._center.finish(ENDED), otherwise=_HURRY)
+        if finished is _HURRY:
             self._screen.line(f"Left in a hurry: what still runs is found again by {how_to_start()}.")
-        elif live and await self._last_status() == JobStatus.SUSPENDED:
+            return 0
+        for one in finished.left:
+            for line in still_running(one.job.order.name, one.job.id, one.why):
+                self._screen.line(line)
+        if self._job.get("id") in finished.saved:
             self._screen.line(f"Your session is saved: {how_to_start()} brings it back.")
-        else:
+        elif not finished.left:
             self._screen.line("Everything has ended.")
-
-    async def _last_status(self) -> str:
-        async with OpCenterClient(self._center.address, await self._center.token()) as client:
-            return str((await get_job(client, self._job["id"]))["status"])
+        return 1 if finished.left else 0
 
 
 async def _check_port(port: int) -> None:

@@ -115,6 +115,17 @@ def still_saved(job: dict[str, Any], logs: Sequence[str]) -> list[str]:
     return ["", head, "", *(f"    {name:<{_WIDTH}}{text}" for name, text in rows)]
 
 
+def still_running(name: str, job_id: str, why: str) -> list[str]:
+    """What stands on the screen when the end has left a job running: which, why, and what to do."""
+    rows = [
+        ("Why", why),
+        ("To save it", f"put that right (free some space?), then {how_to_start()} finds it again, and Ctrl-C saves it"),
+        ("To drop it", f"{how_to_start()}, then {how_to_call()} cancel -j {job_id}"),
+    ]
+    head = f"  {name} ({job_id}) is not saved: it goes on, and its gateway too. Nothing is lost."
+    return ["", head, "", *(f"    {first:<{_WIDTH}}{text}" for first, text in rows), ""]
+
+
 def how_to_call() -> str:
     """`float` if the shell finds this very one, else the path by which we were called."""
     ours = Path(sys.argv[0]).absolute()

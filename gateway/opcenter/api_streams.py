@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from gateway.errors import Code, Refusal
@@ -14,11 +15,14 @@ from gateway.types import JobStatus
 
 from . import rows
 from .center import Center
-from .events import Closing, Event, GatewayChanged, JobChanged, What
+from .events import Closing, Event, GatewayChanged, JobChanged, Reader, What
 from .fields import refuse
 from .model import ENDED, Job
+from .store import STORE_ERRORS
 from .users import Who
 from .web import Routes, is_heard
+
+_log = structlog.get_logger()
 
 
 def add(routes: Routes, center: Center) -> None:
@@ -40,26 +44,15 @@ class _Calls:
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
             await response.prepare(request)
             await _say(response, {"type": "beat"})
+            login = _Login(self._center, request)
             while not reader.lost:
-                try:
-                    async with asyncio.timeout(self._center.policy.beat):
-                        event = await reader.next()
-                except TimeoutError:
-                    if not await self._still(request):
-                        break
-                    await _say(response, {"type": "beat"})
-                    continue
-                doc = await self._event(event, who)
+                event = await _next(reader, login.due)
+                if not await login.holds():
+                    break
+                doc = {"type": "beat"} if event is None else await self._event(event, who)
                 if doc is not None:
                     await _say(response, doc)
         return response
-
-    async def _still(self, request: web.Request) -> bool:
-        try:
-            await self._center.users.who(request.headers.get("Authorization", ""))
-        except Refusal:
-            return False
-        return True
 
     async def _event(self, event: Event, who: Who) -> dict[str, Any] | None:
         match event:
@@ -112,15 +105,50 @@ class _Calls:
 
     async def _copy(self, request: web.Request, response: web.StreamResponse, job: Job, path: Path) -> None:
         """Until its end, or for as long as somebody follows it."""
-        follow, offset = request.query.get("follow") == "1", 0
+        follow, offset, login = request.query.get("follow") == "1", 0, _Login(self._center, request)
         while is_heard(request):
             last = not follow or self._center.book.bus.closed or (await self._center.book.get(job.id)).clean
             while chunk := await asyncio.to_thread(_read, path, offset, self._center.policy.log_chunk):
+                if not await login.holds():
+                    return
                 await response.write(chunk)
                 offset += len(chunk)
-            if last:
+            if last or not await login.holds():
                 return
             await asyncio.sleep(self._center.policy.follow)
+
+
+class _Login:
+    """Of a call that takes its time: it may be revoked meanwhile, so it is looked at again each `beat` seconds."""
+
+    def __init__(self, center: Center, request: web.Request) -> None:
+        self._center = center
+        self._header = request.headers.get("Authorization", "")
+        self._clock = asyncio.get_running_loop().time
+        self.due = self._clock() + center.policy.beat
+        """When it is looked at again, by the loop's clock."""
+
+    async def holds(self) -> bool:
+        """Ask this before each thing that is told. A database that cannot say revokes nothing."""
+        if self._clock() < self.due:
+            return True
+        try:
+            await self._center.users.who(self._header)
+        except Refusal:
+            return False
+        except STORE_ERRORS:
+            _log.exception("a login cannot be read")
+        self.due = self._clock() + self._center.policy.beat
+        return True
+
+
+async def _next(reader: Reader, due: float) -> Event | None:
+    """None: there was none until then."""
+    try:
+        async with asyncio.timeout_at(due):
+            return await reader.next()
+    except TimeoutError:
+        return None
 
 
 def _read(path: Path, offset: int, most: int) -> bytes:

@@ -187,9 +187,10 @@ class Gateways:
 
     async def connect(self, text: str, job: Job, targets: tuple[int, ...]) -> Gateway:
         """Give the job's ports a place on the gateway. Raises Refusal."""
-        if job.status in ENDED:
-            raise Refusal(Code.CONFLICT, f"The job is {job.status}: only a job that has not ended can be connected")
         async with self._store.write() as connection:
+            now = await rows.get_job(connection, job.id) or job  # it may have ended since: then its ports rest already
+            if now.status in ENDED:
+                raise Refusal(Code.CONFLICT, f"The job is {now.status}: only a job that has not ended can be connected")
             gateway = await self.choose(connection, text, max(1, len(targets)))
             await self.lease(connection, gateway, job, check_targets(targets, job.order))
         self._tell(gateway.id)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
 from gateway.config import Timeouts
-from gateway.types import GatewayId
+from gateway.types import GatewayId, JobId
 
 from . import rows
 from .events import Bus, Event, GatewayChanged, What
@@ -146,8 +146,20 @@ class Keeper:
         _log.info("gateway destroyed", gateway=gateway.id)
         self._bus.publish(GatewayChanged(gateway.id, What.GONE))
 
-    async def stop_all(self) -> None:
-        """End every gateway's process; `run` must not run. They start again with the next OpCenter."""
+    async def stop_all(self, but: Set[JobId] = frozenset()) -> None:
+        """End every gateway's process, except where these jobs are connected; `run` must not run.
+
+        They start again with the next OpCenter.
+        """
+        try:
+            async with self._store.read() as connection:
+                gateways = await rows.list_gateways(connection)
+                leases = [lease for job in but for lease in await rows.leases_of(connection, job=job)]
+        except STORE_ERRORS:
+            _log.exception("gateways cannot be read")  # then they serve on, and the next OpCenter finds them
+            return
+        used = {lease.gateway for lease in leases if lease.released is None}
         async with asyncio.TaskGroup() as group:
-            for one in await self._gateways():
-                group.create_task(self._processes.stop(self._folder(one.id)))
+            for one in gateways:
+                if one.id not in used:
+                    group.create_task(self._processes.stop(self._folder(one.id)))

@@ -131,7 +131,7 @@ def _moving(job: Job, view: View, times: Timeouts, policy: Policy) -> Next:
         case Step.TRANSFERRING:
             return Save(fresh_placement(move(job, job.status, view.now, step=Step.RESTORING)))
         case Step.RESTORING:
-            return _restoring(job, view)
+            return _restoring(job, view, policy)
         case Step.RECONNECTING:
             return _reconnecting(job, view, times, policy)
     raise AssertionError(f"{job.status} has no step")
@@ -162,12 +162,12 @@ def _checkpointing(job: Job, view: View) -> Next:
     return Save(lost(job, view.image, view.now))
 
 
-def _restoring(job: Job, view: View) -> Next:
+def _restoring(job: Job, view: View, policy: Policy) -> Next:
     match view.seen:
         case Running(address, host):
             return Save(move(job, job.status, view.now, step=Step.RECONNECTING, address=address, host=host))
         case Ended(rc):
-            return Save(over(job, rc, view.now))
+            return _died(job, rc, view, policy)
     if view.image is not ImageState.COMPLETE:
         return Save(move(job, JobStatus.FAIL_TO_COMPLETE, view.now, reason="The image of its state is gone."))
     return Act.RESTORE
@@ -176,10 +176,18 @@ def _restoring(job: Job, view: View) -> Next:
 def _reconnecting(job: Job, view: View, times: Timeouts, policy: Policy) -> Next:
     match view.seen:
         case Ended(rc):
-            return Save(over(job, rc, view.now))
+            return _died(job, rc, view, policy)
         case Absent():
             return Save(restore_failed(job, "The host was lost at once.", policy.restores, view.now))
     if view.now - job.step_since >= times.redial * 1000:
         reason = f"It came back, but its ports have not accepted connections for {times.redial:g} s."
         return Save(reopened(job, view.now, reason))
     return Act.PROBE
+
+
+def _died(job: Job, rc: int | None, view: View, policy: Policy) -> Next:
+    """Before it served again: the image is all there is of its state, so a bad end is a restore that failed."""
+    ended = over(job, rc, view.now)
+    if rc == 0 or view.image is not ImageState.COMPLETE:
+        return Save(ended)
+    return Save(restore_failed(job, ended.reason, policy.restores, view.now))

@@ -27,7 +27,7 @@ from .book import Book
 from .catalog import Catalog
 from .center import Center
 from .events import Bus
-from .finish import Finish
+from .finish import Finish, Finished
 from .gateways import Gateways
 from .groups import Groups
 from .jobs import JobLoop
@@ -36,7 +36,7 @@ from .links import Links
 from .policy import Policy
 from .processes import Processes, ProxyProcesses
 from .programs import Folders
-from .store import Store, sqlite_url
+from .store import STORE_ERRORS, Store, sqlite_url
 from .users import Users
 from .verbs import Verbs
 
@@ -85,6 +85,7 @@ class OpCenter:
         self._exit = AsyncExitStack()
         self._loops: list[asyncio.Task[None]] = []
         self._finish: Finish | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._keeper: Keeper | None = None
         self._users: Users | None = None
@@ -127,17 +128,25 @@ class OpCenter:
         """A fresh login as an admin, without a password: for who runs this process. Raises Refusal."""
         if self._users is None:
             raise Refusal(Code.UNAVAILABLE, "The OpCenter is not open: open it first")
-        return await self._users.admin_token()
+        try:
+            return await self._users.admin_token()
+        except STORE_ERRORS as error:
+            sentence = f"The OpCenter's database cannot be written: see whether the disk of {self.home} is full"
+            raise Refusal(Code.UNAVAILABLE, sentence) from error
 
-    async def finish(self, reason: str = "up ended") -> None:
-        """Suspend every job (cancel it where nothing can be saved), end the gateways' processes. `close` after it."""
-        if self._finish is None or self._keeper is None or self._keeping is None:
-            return
-        await self._finish.run(reason)
+    async def finish(self, reason: str = "up ended") -> Finished:
+        """Suspend every job (cancel it where nothing can be saved), end the gateways' processes. `close` after it.
+
+        A job that cannot be saved now runs on, and so do its gateways. Raises Refusal.
+        """
+        if self._finish is None or self._keeper is None or self._keeping is None or self._looking is None:
+            return Finished()
+        finished = await self._finish.run(reason, self._looking)
         self._loops.remove(self._keeping)
         self._keeping.cancel()
         await asyncio.gather(self._keeping, return_exceptions=True)
-        await self._keeper.stop_all()
+        await self._keeper.stop_all(but={one.job.id for one in finished.left})
+        return finished
 
     async def _open(self) -> Opened:
         _make(self.home)
@@ -202,7 +211,7 @@ class OpCenter:
         self._url = f"http://{self._place()}"
         for run in self._runs:
             self._loops.append(asyncio.create_task(_supervised(run())))
-        self._keeping = self._loops[-1]
+        _, self._looking, self._keeping = self._loops
 
     def _place(self) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)

@@ -6,6 +6,7 @@ SQLite in one file by default, PostgreSQL by URL. One OpCenter writes; its write
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -71,6 +72,8 @@ class Store:
             sa.event.listen(engine.sync_engine, "connect", _sqlite_connect)
             sa.event.listen(engine.sync_engine, "begin", _sqlite_begin)
         try:
+            if parsed.get_backend_name() == "sqlite":
+                _keep_private(parsed)
             await store._prepare(home, migrations)
         except (OSError, sa.exc.DBAPIError) as error:
             await store.close()
@@ -125,6 +128,22 @@ def _check_folder(url: sa.URL) -> None:
     """Before the driver finds out in a thread of its own, which outlives the error."""
     if url.database and not Path(url.database).absolute().parent.is_dir():
         raise Refusal(Code.UNAVAILABLE, f"The database {url.database} cannot be used: there is no such folder")
+
+
+def _keep_private(url: sa.URL) -> None:
+    """The file is readable by us alone before anything is in it; SQLite gives its other files the same mode.
+
+    Never opened when it exists: closing it would drop the locks that this process has on it (fcntl(2)). Raises OSError.
+    """
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        return
+    path = Path(url.database)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
+    for one in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
+        with suppress(FileNotFoundError, PermissionError):  # somebody else's: their business
+            if one.stat().st_mode & 0o077:
+                one.chmod(0o600)
 
 
 def _sqlite_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

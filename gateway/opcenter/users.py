@@ -10,6 +10,7 @@ import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from gateway.errors import Code, Refusal
 
 from .policy import Policy
-from .store import Store
+from .store import STORE_ERRORS, Store
 from .tables import sessions, users
 
 ADMIN = "admin"
@@ -103,8 +104,9 @@ class Users:
         if row is None or self._void(row.created, row.seen, now):
             raise refusal
         if now - row.seen >= self._policy.session_touch * 1000:
-            async with self._store.write() as connection:
-                await connection.execute(sa.update(sessions).where(sessions.c.id == session).values(seen=now))
+            with suppress(*STORE_ERRORS):  # a full disk: who may look may still look
+                async with self._store.write() as connection:
+                    await connection.execute(sa.update(sessions).where(sessions.c.id == session).values(seen=now))
         return Who(row.name, row.role, row.number, session)
 
     async def logout(self, who: Who) -> None:

@@ -8,6 +8,8 @@ import sys
 
 import structlog
 
+from gateway.logfile import lines_to
+
 
 def set_up_logs() -> None:
     """Once, at the start of a process. `$FLOATGATE_LOG_LEVEL`: debug, info (default), warning, error."""
@@ -21,6 +23,6 @@ def set_up_logs() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lines_to(sys.stderr.fileno()),
         cache_logger_on_first_use=True,
     )

@@ -208,6 +208,33 @@ async def test_what_the_end_suspended_comes_back_or_says_why_not(machine_: Machi
     assert machine_.left() == []
 
 
+@capsules
+async def test_a_session_that_cannot_be_saved_runs_on(machine_: Machine, shell: Shell) -> None:
+    """Ctrl-C has promised to save it: it is not thrown away when there is no room, and the next Ctrl-C saves it."""
+    shell.environ["FLOATGATE_ENGINE"] = "capsules"
+    up = await machine_.up()
+    url = await up.ready()
+    job = (await shell.out("float squeue -F json | grep -m1 '\"id\"'")).split('"')[3]
+    images = shell.home / ".floatgate" / "jobs" / job / "images"
+    images.rmdir()
+    images.touch()  # as on a full disk, no folder can be made in it
+    up.process.send_signal(signal.SIGINT)
+    code, said, err = await up.rest()
+    assert (code, err) == (1, "")
+    assert f"rstudio ({job}) is not saved: it goes on, and its gateway too. Nothing is lost." in said
+    assert re.search(r"Why +The folder for the job's image cannot be made", said)
+    assert f"cancel -j {job}" in said and "Everything has ended" not in said and "is saved" not in said
+    assert "Directory listing" in await shell.out(f"curl -s {url}")
+
+    images.unlink()
+    images.mkdir(mode=0o700)
+    up = await machine_.up()
+    assert await up.ready() == url
+    assert any("Found your session again, it is Executing" in line for line in up.lines)
+    assert "Your session is saved" in await up.end()
+    assert machine_.left() == []
+
+
 async def test_a_second_ctrl_c_hurries(machine_: Machine, shell: Shell) -> None:
     shell.environ["FLOATGATE_ENGINE"] = "plain"
     up = await machine_.up()

@@ -6,8 +6,9 @@ import asyncio
 import itertools
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,22 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def api(world: World) -> OpCenterClient:
     """An OpCenter runs; its admin's client."""
     return await world.start()
+
+
+@contextmanager
+def unwritable(world: World, *tables: str) -> Iterator[None]:
+    """Nothing can be changed in these tables, as if the disk were full."""
+    with closing(sqlite3.connect(world.home / "opcenter.db", timeout=10, isolation_level=None)) as other:
+        for table in tables:
+            for verb in ("INSERT", "UPDATE"):
+                body = "SELECT RAISE(ABORT, 'database or disk is full')"
+                other.execute(f"CREATE TRIGGER full_{table}_{verb} BEFORE {verb} ON {table} BEGIN {body}; END")
+        try:
+            yield
+        finally:
+            for table in tables:
+                for verb in ("INSERT", "UPDATE"):
+                    other.execute(f"DROP TRIGGER full_{table}_{verb}")
 
 
 _STARTS = itertools.cycle(range(20000, 60000, 97))

@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import aiohttp
@@ -345,6 +347,49 @@ async def test_events_of_gateways_and_of_others_jobs(world: World) -> None:
     async with asyncio.timeout(DEADLINE):
         async for _ in stream:  # a login that is over ends the stream
             pass
+
+
+async def test_a_login_that_is_revoked_hears_nothing_more_however_much_happens(world: World) -> None:
+    await world.api.post("/users", {"username": "boss", "password": "correct horse", "role": "admin"})
+    boss, gateway = await world.user("boss", "correct horse"), await world.gateway()
+
+    async def listen() -> None:
+        async for _ in boss.events():
+            listening.set()
+
+    listening = asyncio.Event()
+    stream = asyncio.create_task(listen())
+    async with asyncio.timeout(DEADLINE):
+        await listening.wait()
+        await world.api.delete("/users/boss")
+        while not stream.done():  # never a pause as long as a beat
+            await world.api.patch(f"/gateways/{gateway['id']}", {"name": "again"})
+    await stream
+
+
+async def test_a_login_that_is_revoked_follows_no_log(world: World) -> None:
+    await world.api.post("/users", {"username": "ada", "password": "correct horse"})
+    ada = await world.user("ada", "correct horse")
+    body = {"command": ["serve"], "publish": [f"8888:{world.inner}"], "name": "hers"}
+    job = await world.until(await ada.post("/jobs", body), "Executing")
+    (world.home / "jobs" / job["id"] / "stdout.autosave").write_text("one\n")
+    follow = ada.text(f"/jobs/{job['id']}/log/stdout.autosave", follow="1")
+    assert await anext(follow) == b"one\n"
+    await world.api.delete("/users/ada")
+    async with asyncio.timeout(DEADLINE):
+        assert [part async for part in follow] == []
+    assert (await world.api.get(f"/jobs/{job['id']}"))["status"] == "Executing"
+
+
+async def test_a_database_that_cannot_be_read_for_a_while_revokes_no_login(world: World) -> None:
+    stream = world.api.events()
+    async with asyncio.timeout(DEADLINE):
+        assert (await anext(stream))["type"] == "beat"
+        with closing(sqlite3.connect(world.home / "opcenter.db", timeout=10, check_same_thread=False)) as other:
+            await asyncio.to_thread(other.execute, "ALTER TABLE sessions RENAME TO away")
+            assert [(await anext(stream))["type"] for _ in range(3)] == ["beat"] * 3
+            await asyncio.to_thread(other.execute, "ALTER TABLE away RENAME TO sessions")
+        assert (await anext(stream))["type"] == "beat"
 
 
 async def test_logs(world: World) -> None:

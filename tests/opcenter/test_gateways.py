@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 from dataclasses import replace
@@ -276,6 +277,22 @@ async def test_ports_lowest_first_and_a_released_one_rests(world: World) -> None
     assert full.sentence.startswith(f"Gateway {gateway['id']} has no free port in {low}:{low + 2}: ")
     assert len(await world.api.get("/jobs")) == 3
     assert (await refused(world.submit(gateway="auto"))).sentence.startswith("No gateway has a free port: ")
+
+
+async def test_a_job_that_ends_while_it_is_being_connected_takes_no_port(world: World) -> None:
+    """The end releases what the job has; what it got afterwards nobody would."""
+    gateway, job = await world.gateway(), await world.running()
+    assert world.center is not None and world.center._keeper is not None
+    turns = world.center._keeper._store._writing
+    async with turns:
+        world.engine.end(PlacementId(f"{job['id']}-1"), 0)
+        await world.eventually(lambda: len(turns._waiters or ()) == 1)  # the end waits to be saved
+        body = {"job": job["id"], "targetPorts": [8888]}
+        call = asyncio.create_task(world.api.post(f"/gateways/{gateway['id']}/connect", body))
+        await world.eventually(lambda: len(turns._waiters or ()) == 2)
+    assert (await refused(call)).code is Code.CONFLICT
+    assert (await world.api.get(f"/gateways/{gateway['id']}"))["jobs"] == 0
+    await world.api.delete(f"/gateways/{gateway['id']}")
 
 
 async def test_destroy_waits_for_nobody_and_is_refused_while_jobs_are_connected(world: World) -> None:

@@ -142,6 +142,45 @@ async def test_after_three_failed_restores_the_image_is_kept_and_resume_works(wo
     assert (back["reason"], back["trouble"]) == ("user", "")
 
 
+@pytest.mark.parametrize("rc", [1, -9, None])
+@pytest.mark.parametrize("verb", ["migrate", "resume"])
+async def test_a_program_that_dies_before_it_serves_again_does_not_take_its_image_along(
+    world: World, verb: str, rc: int | None
+) -> None:
+    """Out of memory, a crash: each time that it comes back. What was saved stays saved."""
+    job = await world.running()
+    if verb == "resume":
+        await world.api.post(f"/jobs/{job['id']}/suspend")
+        await world.until(job, "Suspended")
+    serves, world.engine.behind = world.engine.behind, None  # its ports do not accept yet
+    await world.api.post(f"/jobs/{job['id']}/{verb}")
+    for number in (2, 3, 4):
+        placement = PlacementId(f"{job['id']}-{number}")
+        await world.eventually(lambda one=placement: one in world.engine.known())  # type: ignore[misc]
+        world.engine.end(placement, rc)
+    kept = await world.until(job, "Suspended")
+    how = "and its exit status was lost" if rc is None else "by signal 9" if rc < 0 else "with exit status 1"
+    assert kept["reason"] == (
+        f"It could not be brought back, its image is kept: resume it to try again. The program ended {how}."
+    )
+    assert list(world.engine.images.values()) == [ImageState.COMPLETE]
+    await world.eventually(lambda: not world.engine.known())
+    world.engine.behind = serves
+    await world.api.post(f"/jobs/{job['id']}/resume")
+    await world.until(job, "Executing")
+
+
+async def test_a_program_that_ends_well_before_it_serves_again_is_done(world: World) -> None:
+    job = await world.running()
+    world.engine.behind = None
+    await migrate(world, job)
+    placement = PlacementId(f"{job['id']}-2")
+    await world.eventually(lambda: placement in world.engine.known())
+    world.engine.end(placement, 0)
+    await world.until(job, "Completed")
+    await world.eventually(lambda: not world.engine.images)
+
+
 async def test_suspend_frees_the_host_and_resume_brings_the_job_back(world: World) -> None:
     job = await world.running()
     assert (await world.api.post(f"/jobs/{job['id']}/suspend"))["status"] == "Suspending"

@@ -201,6 +201,9 @@ def test_laws_of_the_plan(job: Job) -> None:
             assert isinstance(view.seen, Absent) and view.image is ImageState.COMPLETE
         if first is Act.CHECKPOINT:
             assert isinstance(view.seen, Running) and job.next_image and job.step is Step.CHECKPOINTING
+        if job.step in (Step.RESTORING, Step.RECONNECTING) and view.image is ImageState.COMPLETE:
+            done = view.seen == Ended(0)  # else the image is all there is of its state, and an end would delete it
+            assert done or not (isinstance(first, Save) and first.job.status in ENDED)
         if first is Act.START:
             assert isinstance(view.seen, Absent) and job.placement
 

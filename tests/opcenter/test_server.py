@@ -11,6 +11,7 @@ import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from gateway.engines.base import PlacementId
 from gateway.engines.fake import Fail
 from gateway.errors import Code, Refusal
 from gateway.opcenter import OpCenter
+from gateway.opcenter.log import log_to
 
-from .conftest import World
+from .conftest import TIMES, World, unwritable
+from .peers import DEADLINE
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,6 +63,25 @@ async def test_secrets_are_nobodys_business(world: World) -> None:
     await world.start()
     assert stat.S_IMODE(world.home.stat().st_mode) == 0o700
     assert stat.S_IMODE((world.home / "secret").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("older", [False, True])
+async def test_a_home_that_others_may_enter_shows_them_nothing(world: World, older: bool) -> None:
+    """Neither new files nor those that an older floatgate has made."""
+    world.home.mkdir()
+    world.home.chmod(0o755)
+    if older:
+        await world.start()
+        await world.stop()
+        for one in (world.home / "opcenter.db", world.home / "opcenter.db-wal", world.home / "opcenter.log"):
+            one.touch()
+            one.chmod(0o644)
+    log_to(world.home / "opcenter.log")
+    await world.start()
+    await world.running()
+    modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in world.home.iterdir()}
+    assert {"opcenter.db", "opcenter.db-wal", "opcenter.db-shm", "opcenter.log", "jobs", "gateways"} <= set(modes)
+    assert {name for name, mode in modes.items() if mode & 0o077} <= {"opcenter.lock", "templates"}  # they tell nothing
 
 
 async def test_the_process_that_runs_it_can_log_in_without_a_password(world: World) -> None:
@@ -127,15 +149,97 @@ async def test_finish_cancels_where_nothing_can_be_saved(world: World) -> None:
     assert (doc["status"], doc["reason"], world.engine.known()) == ("Cancelled", "up ended", [])
 
 
-async def test_finish_leaves_nothing_running_even_when_a_checkpoint_fails(world: World) -> None:
+async def test_finish_leaves_running_what_it_cannot_save(world: World) -> None:
+    """Its state is the user's: it runs on with its gateway and its older image, and the next end tries again."""
+    world.times = replace(TIMES, drain_report=0.05)  # its gateways' processes are said to run, and never dial
+    await world.start()
+    one, two, three = await world.gateway(), await world.gateway(), await world.gateway()
+    job, other = await world.running(gateway=one["id"]), await world.running(gateway=two["id"])
+    await world.api.post(f"/jobs/{job['id']}/migrate")
+    moved = await world.until(job, "Executing")
+    before = dict(world.engine.images)
+    full = Fail("The disk is full.")
+    world.engine.script("checkpoint", full)
+    await world.api.post(f"/jobs/{job['id']}/migrate")  # that a move has failed is no reason not to try
+    assert (await world.until(job, "Executing"))["trouble"] == "The disk is full."
+    world.engine.script("checkpoint", full, full)
+    await world.eventually(lambda: len(world.processes.running) == 3)
+    assert world.center is not None
+    finished = await world.center.finish()
+    assert {(left.job.id, left.why) for left in finished.left} == {
+        (job["id"], "The disk is full."),
+        (other["id"], "The disk is full."),
+    }
+    doc = await world.api.get(f"/jobs/{job['id']}")
+    assert (doc["status"], doc["address"]) == ("Executing", moved["address"])
+    assert (len(world.engine.known()), finished.saved) == (2, frozenset())
+    assert before.items() <= world.engine.images.items()
+    assert {folder.name for folder in world.processes.running} == {one["id"], two["id"]} != {three["id"]}
+
+    await world.restart()
+    assert (await world.api.get(f"/jobs/{job['id']}"))["status"] == "Executing"
+    world.engine.script("checkpoint", full)
+    again = await world.center.finish()
+    assert len(again.left) == len(again.saved) == 1
+    await world.restart()
+    last = await world.center.finish()
+    assert (last.saved, last.left) == ({job["id"], other["id"]}, ())
+    assert (world.engine.known(), world.processes.running) == ([], set())
+
+
+async def test_finish_with_a_database_that_cannot_be_written(world: World) -> None:
+    world.times = replace(TIMES, drain_report=0.05)
+    await world.start()
+    gateway = await world.gateway()
+    job = await world.running(gateway=gateway["id"])
+    await world.eventually(lambda: bool(world.processes.running))
+    assert world.center is not None
+    with unwritable(world, "jobs", "sessions"):
+        finished = await world.center.finish()
+        with pytest.raises(Refusal) as info:
+            await world.center.admin_token()
+    assert "disk" in info.value.sentence
+    assert [(left.job.id, left.why) for left in finished.left] == [
+        (job["id"], "The OpCenter's database cannot be written: its disk may be full.")
+    ]
+    assert world.engine.known() and world.processes.running
+    await world.restart()
+    assert (await world.center.finish()).saved == {job["id"]}
+
+
+async def test_finish_with_a_database_that_cannot_be_read(world: World) -> None:
     await world.start()
     job = await world.running()
-    world.engine.script("checkpoint", Fail("The disk is full."))
     assert world.center is not None
-    await world.center.finish()
-    doc = await world.api.get(f"/jobs/{job['id']}")
-    assert (doc["status"], world.engine.known()) == ("Cancelled", [])
-    assert doc["reason"] == "up ended; It could not be suspended, and runs on where it was: The disk is full."
+    with closing(sqlite3.connect(world.home / "opcenter.db", timeout=10, check_same_thread=False)) as other:
+        await asyncio.to_thread(other.execute, "ALTER TABLE jobs RENAME TO away")
+        finishing = asyncio.create_task(world.center.finish())
+        looks = len(world.engine.calls)
+        await asyncio.sleep(0)
+        assert not finishing.done()
+        await asyncio.to_thread(other.execute, "ALTER TABLE away RENAME TO jobs")
+    assert (await finishing).saved == {job["id"]}
+    assert len(world.engine.calls) > looks
+
+
+async def test_finish_does_not_wait_for_a_loop_that_is_dead(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.start()
+    job = await world.running()
+
+    def broken() -> list[PlacementId]:
+        raise RuntimeError("a defect")
+
+    assert world.center is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(world.engine, "known", broken)
+        with pytest.raises(ExceptionGroup):
+            await world.center.wait()
+    async with asyncio.timeout(DEADLINE):
+        finished = await world.center.finish()
+    (left,) = finished.left
+    assert (left.job.id, len(world.engine.known())) == (job["id"], 1)
+    await world.restart()
+    assert (await world.center.finish()).saved == {job["id"]}
 
 
 async def test_finish_lets_a_move_end_first(world: World) -> None:
