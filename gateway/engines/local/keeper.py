@@ -82,7 +82,7 @@ def dump(spec: dict[str, Any], report: Report) -> None:
     """Save a tree to an image, even if the OpCenter is gone. The tree is dead when this succeeds.
 
     CRIU calls `seal` while the tree is stopped. When that fails CRIU itself lets the tree go on, with its
-    connections, as after any other failure; `--leave-stopped` would leave them in repair mode (measured).
+    connections, as after any other failure.
     """
     seal_ = shlex.join([sys.executable, "-I", "-S", __file__, "seal", sys.argv[2]])
     spec["criu"] += ["--action-script", _script(f'[ "$CRTOOLS_SCRIPT_ACTION" != post-dump ] || exec {seal_}')]
