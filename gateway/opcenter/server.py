@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from gateway.config import DEFAULT_OPCENTER_PORT, Config
+from gateway.cookieless import CookielessConnection
 from gateway.engines.base import Engine
 from gateway.errors import Code, Refusal
 
@@ -39,6 +40,7 @@ from .programs import Folders
 from .store import Store, sqlite_url
 from .users import Users
 from .verbs import Verbs
+from .web import POLICY, no_request
 
 _log = structlog.get_logger()
 
@@ -193,12 +195,18 @@ class OpCenter:
         self._exit.push_async_callback(runner.cleanup)
         self._exit.push_async_callback(center.links.close)
         self._exit.callback(center.book.bus.close)
-        site = web.TCPSite(runner, self._host, self._port)
+        loop, manager, limits = asyncio.get_running_loop(), runner.server, self._config.limits
+        assert manager is not None
+
+        def connection() -> CookielessConnection:
+            return CookielessConnection(manager, loop, limits, POLICY, no_request)
+
         try:
-            await site.start()
+            listening = await loop.create_server(connection, self._host, self._port)
         except OSError as error:
             raise _cannot_listen(self._host, self._port, error) from error
-        self._port = runner.addresses[0][1]
+        self._exit.callback(listening.close)
+        self._port = listening.sockets[0].getsockname()[1]
         self._url = f"http://{self._place()}"
         for run in self._runs:
             self._loops.append(asyncio.create_task(_supervised(run())))
