@@ -36,6 +36,11 @@ class Ask:
         return found[0] if found else b""
 
     @property
+    def jars(self) -> list[bytes]:
+        """The values of its Cookie lines: one, from browsers."""
+        return headers.values(self.came, b"cookie")
+
+    @property
     def client(self) -> BrowserConnection:
         """The connection it came by."""
         protocol = self.request.protocol
@@ -58,7 +63,9 @@ class Ask:
             return Outcome.REFUSED
         if self.method in (b"CONNECT", b"TRACE"):
             return Outcome.NO_TUNNELS
-        if sum(len(name) + len(value) + 4 for name, value in self.came) > self.door.config.limits.head:
+        limit = self.door.config.limits.head
+        size = sum(len(name) + len(value) + 4 for name, value in self.came)
+        if size - sum(map(len, self.jars)) > limit:
             return Outcome.HEADERS_TOO_LARGE
         hosts = headers.values(self.came, b"host")
         if len(hosts) != 1 or not headers.well_formed_host(hosts[0]) or not headers.well_formed_target(self.target):
@@ -68,7 +75,7 @@ class Ask:
         codings = headers.values(self.came, b"transfer-encoding")
         if codings and [coding.strip().lower() for coding in codings] != [b"chunked"]:
             return Outcome.BAD_CODING
-        return None
+        return Outcome.COOKIES_TOO_LARGE if size > limit else None
 
     @cached_property
     def head(self) -> bytes:

@@ -69,6 +69,8 @@ class Exchange(Ask):
             refusal = self.admit()
             if refusal is not None:
                 self.reply.last()
+                if refusal is Outcome.COOKIES_TOO_LARGE:
+                    return await own.show_the_way_out(self)
                 return await self._refuse(refusal)
             if own.is_ours(self.target):
                 return await own.answer(self)

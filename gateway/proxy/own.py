@@ -14,6 +14,7 @@ from aiohttp import web
 from gateway.errors import Outcome
 from widget.assets import loader
 
+from . import cookies
 from .headers import RawHeaders, host_name, values
 from .pages import page
 from .reply import Form
@@ -89,6 +90,39 @@ async def show_page(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
     scheme, control_port = exchange.client.scheme, exchange.door.control_port
     made = page(exchange.gate.listener, outcome, scheme=scheme, host=name, control_port=control_port)
     return await write(exchange, made.status, made.headers, made.body)
+
+
+_CLEAR = {b"cookies=others": False, b"cookies=all": True}
+_ROOM = 160 << 10  # bytes of Set-Cookie lines in one answer: Chromium takes heads of 256 KiB
+
+
+async def show_the_way_out(exchange: Exchange) -> web.StreamResponse:
+    """The cookies of this host are more than a request may carry: any page of its other ports can have set them."""
+    if is_ours(exchange.target):  # needs none
+        return await answer(exchange)
+    every = await _asked_to_clear(exchange)
+    if every is None:
+        if exchange.navigation:
+            return await show_page(exchange, Outcome.COOKIES_TOO_LARGE)
+        return await refuse(exchange, Outcome.COOKIES_TOO_LARGE)
+    here = f"{exchange.client.scheme}://".encode() + exchange.host + exchange.target
+    lines: RawHeaders = [(b"Location", here), *_NO_STORE]
+    if every:
+        lines.append((b"Clear-Site-Data", b'"cookies"'))  # of secure origins only: the lines below for all others
+    name = host_name(exchange.host)
+    gone = cookies.expiring(b"; ".join(exchange.jars), exchange.target, name, every=every, room=_ROOM)
+    return await write(exchange, 303, [*lines, *((b"Set-Cookie", one) for one in gone)], b"")
+
+
+async def _asked_to_clear(exchange: Exchange) -> bool | None:
+    """What the form on the page above asks for: every cookie, or those of no session. None: it is not that form."""
+    request = exchange.request
+    origin = f"{exchange.client.scheme}://".encode() + exchange.host
+    length = values(exchange.came, b"content-length")
+    small = len(length) == 1 and length[0].isdigit() and int(length[0]) in {len(one) for one in _CLEAR}
+    if exchange.method != b"POST" or not small or values(exchange.came, b"origin") != [origin]:
+        return None
+    return _CLEAR.get(await request.content.readexactly(int(length[0])))
 
 
 async def write(exchange: Exchange, status: int, lines: RawHeaders, body: bytes) -> web.StreamResponse:
