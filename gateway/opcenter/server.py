@@ -6,10 +6,9 @@ import asyncio
 import errno
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +21,7 @@ from gateway.config import DEFAULT_OPCENTER_PORT, Config
 from gateway.cookieless import CookielessConnection
 from gateway.engines.base import Engine
 from gateway.errors import Code, Refusal
+from gateway.secret import secret_of
 
 from .api import application
 from .book import Book
@@ -252,22 +252,6 @@ def lock_home(home: Path) -> IO[str]:
     file.write(f"{os.getpid()}\n")
     file.flush()
     return file
-
-
-def secret_of(path: Path) -> bytes:
-    """32 random bytes that stay the same, readable by us alone."""
-    with suppress(FileNotFoundError):
-        found = path.read_bytes()
-        if len(found) == 32:
-            return found
-    made = secrets.token_bytes(32)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:
-        file.write(made)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    return made
 
 
 def _local(home: Path) -> Engine:

@@ -23,9 +23,13 @@ _SECURITY = re.compile(rb"__(?:Host-Http|Host|Http|Secure)-", re.IGNORECASE)
 _OVER = re.compile(rb"\s*max-age\s*=\s*(?:-[0-9]+|0+)\s*", re.IGNORECASE)
 
 
-def prefix(port: int, job: JobId) -> str:
-    """What a job's cookies are renamed with. The next job of this port has another one, and cannot guess this."""
-    return f"gw{port}-{hashlib.blake2b(job.encode(), digest_size=5).hexdigest()}."
+def prefix(port: int, job: JobId, key: bytes) -> str:
+    """What a job's cookies are renamed with. The next job of this port has another one.
+
+    `key`: the gateway's secret, at most 64 bytes. Job ids are known to many, and a page that knew this name could set
+    such a cookie itself.
+    """
+    return f"gw{port}-{hashlib.blake2b(job.encode(), key=key, digest_size=5).hexdigest()}."
 
 
 def outgoing(set_cookie: bytes, prefix: str) -> bytes:

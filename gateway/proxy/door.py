@@ -29,6 +29,8 @@ class Door:
     names: frozenset[str]
     """Host names, besides IPs and localhost, that this gateway answers to."""
     access: AccessLog
+    key: bytes
+    """The gateway's secret: cookies' names are made with it."""
     job: str = field(init=False)
     known: dict[bytes, Lines] = field(init=False, default_factory=dict)
     """Header lines of requests that heads.py has read before."""
@@ -45,7 +47,7 @@ class Door:
         self.job = listener.job
         self.usual = Usual(self.config.limits)
         self.documents = Documents(listener.job, self.control_port)
-        self._prefix = cookies.prefix(listener.port, listener.job)
+        self._prefix = cookies.prefix(listener.port, listener.job, self.key)
 
     def visit(self, client: str, host: bytes, scheme: str = "http") -> Visit:
         """Who asks, for headers.py. Another scheme than http only a trusted proxy can tell (forwarded.py)."""

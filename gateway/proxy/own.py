@@ -79,7 +79,7 @@ async def refuse(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
     lines: RawHeaders = [*_JSON, (b"X-Floatgate-Outcome", outcome.name.encode())]
     if outcome.retry_after is not None:
         lines.append((b"Retry-After", b"%d" % outcome.retry_after))
-    doc = {"message": outcome.sentence, "reason": outcome.name, "job": listener.job, "status": listener.status}
+    doc = {"message": outcome.sentence, "reason": outcome.name, "status": listener.status}
     return await write(exchange, outcome.status, lines, json.dumps(doc).encode())
 
 

@@ -231,7 +231,7 @@ class Straight:
         log.warning("bad answer", job=self._door.job, why=str(error))
         self._drop().abort("bad answer")
         if self._answering is None or not self._answering.begun:
-            self._client.write(refusal(Outcome.BAD_ANSWER, self._door.job))
+            self._client.write(refusal(Outcome.BAD_ANSWER))
         self._leave(Outcome.BAD_ANSWER.status, 0)
         self._client.straight_done(keep=False)
 

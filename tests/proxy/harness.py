@@ -25,6 +25,7 @@ from tests.peers import Conversation, connect, eventually
 
 JOB = JobId("abcdefghijklmnopqrstu")
 CONTROL_PORT = 10100
+KEY = bytes(range(32))
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -135,7 +136,7 @@ async def gateway(
     doc = _doc(number, host, port, policy)
     made = Port(None, number)  # type: ignore[arg-type]
     made.gate = Gate(doc, config.timeouts, config.limits, made, hall)
-    door = Door(made.gate, config, control_port, frozenset(), AccessLog())
+    door = Door(made.gate, config, control_port, frozenset(), AccessLog(), KEY)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         return await Exchange(request, door).run()
