@@ -8,7 +8,7 @@ from aiohttp import web
 
 from gateway.errors import Outcome
 
-from . import headers, replay
+from . import greeting, headers, replay
 from .body import Body
 from .browser import BrowserConnection
 from .documents import may_inject_request
@@ -57,6 +57,18 @@ class Ask:
         """A person's browser opens a page: it is given pages, not a bare 503."""
         return may_inject_request(self.method, self.target, self.came)
 
+    @cached_property
+    def greeting(self) -> RawHeaders:
+        """For the answer to a browser's first page of this job."""
+        first = self.navigation and greeting.is_trustworthy(self.came) and greeting.is_new(self.came, self.door.marker)
+        return greeting.lines(self.door.marker, self.client.scheme) if first else []
+
+    @property
+    def of_old_worker(self) -> bool:
+        """It is about a service worker that no page of this job can have registered, or comes from one."""
+        about = greeting.is_worker_script(self.came) or greeting.is_workers_navigation(self.came)
+        return about and greeting.is_new(self.came, self.door.marker)
+
     def admit(self) -> Outcome | None:
         """What may not pass gets its answer here; aiohttp's parser has refused the rest already."""
         if not self.client.allowed:
@@ -88,5 +100,7 @@ class Ask:
         if is_websocket(self):
             return headers.for_job(offered(self), self.target, self.visit, upgrade=True)
         came = self.door.documents.asked(self.came) if self.navigation else self.came
+        if self.greeting:
+            came = headers.without(came, b"if-none-match")  # what it has is about to be forgotten
         out = headers.for_job(came, self.target, self.visit, upgrade=False)
         return [*out, (b"Transfer-Encoding", b"chunked")] if self.body.chunked else out

@@ -32,6 +32,15 @@ def prefix(port: int, job: JobId, key: bytes) -> str:
     return f"gw{port}-{hashlib.blake2b(job.encode(), key=key, digest_size=5).hexdigest()}."
 
 
+def marker(port: int, job: JobId, key: bytes) -> bytes:
+    """The cookie of our own, name and value, that tells which job of this port a browser has seen last.
+
+    It looks renamed, so that no job is sent it, and has the prefix of none.
+    """
+    seen = hashlib.blake2b(job.encode(), key=key, person=b"seen", digest_size=8).hexdigest()
+    return f"{prefix(port, JobId(''), key)}seen={seen}".encode()
+
+
 def outgoing(set_cookie: bytes, prefix: str) -> bytes:
     """The value of a job's Set-Cookie line for the browser: renamed if HttpOnly, and for this host name only.
 

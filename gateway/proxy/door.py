@@ -37,6 +37,8 @@ class Door:
     usual: Usual = field(init=False)
     """And heads of answers."""
     documents: Documents = field(init=False)
+    marker: bytes = field(init=False)
+    """In the Cookie line of a browser that has seen no other job at this port since: see greeting.py."""
     table: Table = COMMON
     """What is known of the job's application: which requests may be sent twice."""
     _prefix: str = field(init=False)
@@ -47,6 +49,7 @@ class Door:
         self.job = listener.job
         self.usual = Usual(self.config.limits)
         self.documents = Documents(listener.job, self.control_port)
+        self.marker = cookies.marker(listener.port, listener.job, self.key)
         self._prefix = cookies.prefix(listener.port, listener.job, self.key)
 
     def visit(self, client: str, host: bytes, scheme: str = "http") -> Visit:

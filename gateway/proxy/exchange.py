@@ -74,6 +74,8 @@ class Exchange(Ask):
                 return await self._refuse(refusal)
             if own.is_ours(self.target):
                 return await own.answer(self)
+            if self.of_old_worker:
+                return await own.forget_worker(self)
             while await self._pass() is _Next.AGAIN:
                 pass
         except ClientGone:

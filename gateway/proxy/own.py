@@ -14,7 +14,7 @@ from aiohttp import web
 from gateway.errors import Outcome
 from widget.assets import loader
 
-from . import cookies
+from . import cookies, greeting
 from .headers import RawHeaders, host_name, values
 from .pages import page
 from .reply import Form
@@ -71,6 +71,15 @@ def _state(exchange: Exchange) -> bytes:
     return json.dumps(doc).encode()
 
 
+async def forget_worker(exchange: Exchange) -> web.StreamResponse:
+    """To a service worker that the last job of this port has left behind, and to the update check for it."""
+    log.info("a service worker of another job", job=exchange.gate.listener.job)
+    if exchange.method == b"GET" and greeting.is_workers_navigation(exchange.came):  # once more, without the worker
+        here = f"{exchange.client.scheme}://".encode() + exchange.host + exchange.target
+        return await write(exchange, 307, [(b"Location", here), *_NO_STORE, greeting.CLEAR], b"")
+    return await write(exchange, 404, [*_JSON, greeting.CLEAR], b'{"message": "This worker was another job\'s."}')
+
+
 async def refuse(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
     """A short answer for programs: JSON, since Jupyter's and RStudio's clients look for a message there."""
     listener = exchange.gate.listener
@@ -89,7 +98,7 @@ async def show_page(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
     name = host_name(exchange.host)
     scheme, control_port = exchange.client.scheme, exchange.door.control_port
     made = page(exchange.gate.listener, outcome, scheme=scheme, host=name, control_port=control_port)
-    return await write(exchange, made.status, made.headers, made.body)
+    return await write(exchange, made.status, [*made.headers, *exchange.greeting], made.body)
 
 
 _CLEAR = {b"cookies=others": False, b"cookies=all": True}

@@ -70,7 +70,9 @@ class Straight:
             return False
         method, target, lines = request
         page = lines.asks_for_page and method == b"GET" and may_be_page(target)
-        if not door.serves(lines.host) or (page and door.documents.coded) or not door.gate.enter(self):
+        if page and (door.documents.coded or (lines.trustworthy and door.marker not in lines.raw)):
+            return False
+        if not door.serves(lines.host) or not door.gate.enter(self):
             return False
         self._door, self._raw, self._method, self._target, self._page = door, data, method, target, page
         read = self._read

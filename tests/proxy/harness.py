@@ -128,12 +128,14 @@ async def gateway(
     trusted: tuple[str, ...] = (),
     hall: Hall | None = None,
     control_port: int = CONTROL_PORT,
+    number: int = 0,
+    job: JobId = JOB,
 ) -> AsyncIterator[Port]:
-    """A port in front of `host:port`; without a host it is held."""
+    """A port in front of `host:port`; without a host it is held. `number`: its own; 0 takes a free one."""
     config = Config(Path(), timeouts or Timeouts(), limits or Limits())
-    sock = socket.create_server(("127.0.0.1", 0))
+    sock = socket.create_server(("127.0.0.1", number))
     number = sock.getsockname()[1]
-    doc = _doc(number, host, port, policy)
+    doc = replace(_doc(number, host, port, policy), job=job)
     made = Port(None, number)  # type: ignore[arg-type]
     made.gate = Gate(doc, config.timeouts, config.limits, made, hall)
     door = Door(made.gate, config, control_port, frozenset(), AccessLog(), KEY)
