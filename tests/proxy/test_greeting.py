@@ -146,21 +146,6 @@ async def test_a_worker_of_the_last_job_does_not_survive(worker: str, tries: int
             assert await page.evaluate(count) == 0
 
 
-async def test_a_script_of_the_last_job_does_not_survive_in_the_cache() -> None:
-    body = HTML + b"<script src='/lib.js'></script>a job"
-    first = job({b"/": (b"text/html", body), b"/lib.js": (b"text/javascript", b"document.title = 'owned'")})
-    second = job({b"/": (b"text/html", body), b"/lib.js": (b"text/javascript", b"document.title = 'fine'")})
-    async with _page() as page:
-        async with backend(first) as (_, host, port), gateway(host, port) as gate:
-            number = gate.number
-            await page.goto(f"http://127.0.0.1:{number}/")
-            assert await page.title() == "owned"
-            await page.goto("about:blank")
-        async with backend(second) as (_, host, port), gateway(host, port, number=number, job=OTHER):
-            await page.goto(f"http://127.0.0.1:{number}/?second")
-            assert await page.title() == "fine"
-
-
 async def test_a_job_may_have_a_worker_of_its_own() -> None:
     async with _page() as page, backend(_hostile(READS)) as (_, host, port), gateway(host, port) as gate:
         await page.goto(f"http://127.0.0.1:{gate.number}/")
