@@ -110,6 +110,10 @@ class Limits:
     """Bytes in a transport's write buffer; then the other side is not read."""
     head: int = 64 << 10
     """Bytes of a request or response head; more is 431, from the job BAD_ANSWER."""
+    jar: int = 1 << 20
+    """Bytes of a head that may be cookies, to be answered with a way out: a browser sends at most 180 of 4 KiB."""
+    large_heads: int = 64
+    """Heads of one port above `head` that are read at a time; one more is 431 at once."""
     header_count: int = 128
     """Header lines of one head; more is 431."""
     interim: int = 32

@@ -56,6 +56,13 @@ class Outcome(enum.Enum):
     NO_TUNNELS = _Row(501, "CONNECT and TRACE are not offered here.", Fault.CLIENT, "info")
     BAD_CODING = _Row(501, "This transfer coding is not understood.", Fault.CLIENT, "info")
     HEADERS_TOO_LARGE = _Row(431, "The request's headers are too large.", Fault.CLIENT, "info")
+    COOKIES_TOO_LARGE = _Row(
+        431,
+        "Your browser keeps more cookies for this host than a request may carry. All ports of a host share them: "
+        "a page of another session here may have set them.",
+        Fault.CLIENT,
+        "info",
+    )
     TARGET_TOO_LONG = _Row(414, "The request's target is too long.", Fault.CLIENT, "info")
     BODY_TIMEOUT = _Row(408, "The request's body did not arrive in time.", Fault.CLIENT, "info")
     UNEXPECTED = _Row(503, "Something went wrong in the gateway; its log says what.", Fault.OURS, "error", 5)

@@ -83,6 +83,7 @@ PURE = [
             "headers",
             "heads",
             "cookies",
+            "greeting",
             "inject",
             "csp",
             "pages",

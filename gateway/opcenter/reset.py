@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from gateway.errors import Code, Refusal
+from gateway.secret import secret_of
 
 from .policy import Policy
-from .server import lock_home, now_ms, secret_of
+from .server import lock_home, now_ms
 from .store import Store, sqlite_url
 from .users import Users
 

@@ -6,10 +6,9 @@ import asyncio
 import errno
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +18,10 @@ import structlog
 from aiohttp import web
 
 from gateway.config import DEFAULT_OPCENTER_PORT, Config
+from gateway.cookieless import CookielessConnection
 from gateway.engines.base import Engine
 from gateway.errors import Code, Refusal
+from gateway.secret import secret_of
 
 from .api import application
 from .book import Book
@@ -39,6 +40,7 @@ from .programs import Folders
 from .store import STORE_ERRORS, Store, sqlite_url
 from .users import Users
 from .verbs import Verbs
+from .web import POLICY, no_request
 
 _log = structlog.get_logger()
 
@@ -202,12 +204,18 @@ class OpCenter:
         self._exit.push_async_callback(runner.cleanup)
         self._exit.push_async_callback(center.links.close)
         self._exit.callback(center.book.bus.close)
-        site = web.TCPSite(runner, self._host, self._port)
+        loop, manager, limits = asyncio.get_running_loop(), runner.server, self._config.limits
+        assert manager is not None
+
+        def connection() -> CookielessConnection:
+            return CookielessConnection(manager, loop, limits, POLICY, no_request)
+
         try:
-            await site.start()
+            listening = await loop.create_server(connection, self._host, self._port)
         except OSError as error:
             raise _cannot_listen(self._host, self._port, error) from error
-        self._port = runner.addresses[0][1]
+        self._exit.callback(listening.close)
+        self._port = listening.sockets[0].getsockname()[1]
         self._url = f"http://{self._place()}"
         for run in self._runs:
             self._loops.append(asyncio.create_task(_supervised(run())))
@@ -253,22 +261,6 @@ def lock_home(home: Path) -> IO[str]:
     file.write(f"{os.getpid()}\n")
     file.flush()
     return file
-
-
-def secret_of(path: Path) -> bytes:
-    """32 random bytes that stay the same, readable by us alone."""
-    with suppress(FileNotFoundError):
-        found = path.read_bytes()
-        if len(found) == 32:
-            return found
-    made = secrets.token_bytes(32)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:
-        file.write(made)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    return made
 
 
 def _local(home: Path) -> Engine:

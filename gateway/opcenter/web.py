@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from gateway.errors import HTTP_STATUS, Code, Refusal
+from gateway.errors import HTTP_STATUS, Code, Outcome, Refusal
 
 from .fields import refuse
 from .users import Users, Who
@@ -22,7 +22,7 @@ Handler = Callable[[web.Request, Who], Awaitable[Any]]
 Bare = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = structlog.get_logger()
 
-_HEADERS = {
+POLICY = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -148,6 +148,12 @@ def refused(refusal: Refusal) -> web.Response:
     return web.json_response(doc, status=HTTP_STATUS[refusal.code], headers=headers)
 
 
+def no_request(outcome: Outcome) -> dict[str, Any]:
+    """What is said to bytes that are no request."""
+    code = Code.INTERNAL if outcome is Outcome.UNEXPECTED else Code.INVALID_ARGUMENT
+    return {"error": outcome.sentence, "code": int(code)}
+
+
 def _no_such_call(request: web.Request, error: web.HTTPException) -> web.Response:
     code = Code.NOT_FOUND if error.status in (404, 405) else Code.INVALID_ARGUMENT
     doc = {"error": f"Resource not found: there is no call {request.method} {request.path[:200]}", "code": int(code)}
@@ -157,5 +163,6 @@ def _no_such_call(request: web.Request, error: web.HTTPException) -> web.Respons
 
 async def secure(request: web.Request, response: web.StreamResponse) -> None:
     """For `on_response_prepare`: headers that every answer has unless its handler set others."""
-    for name, value in _HEADERS.items():
+    for name, value in POLICY.items():
         response.headers.setdefault(name, value)
+    response.headers.pop("Server", None)

@@ -41,6 +41,8 @@ class BrowserConnection(RequestHandler):
     __slots__ = (
         "_ahead",
         "_boundary",
+        "_has_jar",
+        "_head",
         "_head_size",
         "_head_timer",
         "_listener",
@@ -65,7 +67,7 @@ class BrowserConnection(RequestHandler):
             access_log=None,  # type: ignore[arg-type]  # aiohttp's hint forbids what its code handles
             max_line_size=limits.target,
             max_headers=limits.header_count,
-            max_field_size=limits.head,
+            max_field_size=limits.jar,
             auto_decompress=False,
         )
         self._listener = listener
@@ -74,7 +76,9 @@ class BrowserConnection(RequestHandler):
         self._straight = Straight(self, listener.door, loop)
         self._ahead = b""  # came while a straight exchange was under way
         self._boundary = Boundary()  # of what aiohttp's parser has
-        self._head_size = 0  # bytes of a head that is not whole yet
+        self._head = bytearray()  # a head that is not whole yet, up to the limit for one without a jar
+        self._head_size = 0  # its bytes
+        self._has_jar = False  # it may be larger: the excess is cookies, and there is room for one of these
         self._patience = 0  # how often to look yet whether aiohttp waits again
         self.served = False  # the handler has answered all that came, and aiohttp is about to wait for more
         self._seat: Seat | None = None  # none: it was not admitted, or a relay has it
@@ -100,6 +104,7 @@ class BrowserConnection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._head_came()
+        self._no_jar()
         self._taken()
         self._straight.end()
         if self._seat is not None:
@@ -145,14 +150,35 @@ class BrowserConnection(RequestHandler):
         heads = self._request_count - before
         self._boundary.fed(data, heads, self._body_of_last() if heads else 0)
         partial = self._boundary.in_head and not self._upgraded
-        self._head_size = self._head_size + len(data) if partial else 0
-        if self._head_size > self._listener.limits.head:
+        if self._head_grows(data if partial else b""):
             self.write(refusal(Outcome.HEADERS_TOO_LARGE))
             self.force_close()
         elif not partial:
             self._head_came()
         elif self._head_timer is None:
             self._expect_head()
+
+    def _head_grows(self, data: bytes) -> bool:
+        """No data: it is whole. Whether it is larger now than may be."""
+        limits = self._listener.limits
+        if not data:
+            if self._head_size:
+                self._head_size = 0
+                self._head.clear()
+                self._no_jar()
+            return False
+        self._head_size += len(data)
+        self._head += data[: limits.head - len(self._head)]
+        if self._head_size <= limits.head:
+            return False
+        if not self._has_jar and b"\r\ncookie:" in self._head.lower():
+            self._has_jar = self._listener.take_jar()
+        return self._head_size > limits.head + limits.jar * self._has_jar
+
+    def _no_jar(self) -> None:
+        if self._has_jar:
+            self._has_jar = False
+            self._listener.jars -= 1
 
     def _body_of_last(self) -> int:
         """What the last head that the parser gave says of its body, for the boundary."""

@@ -10,10 +10,12 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from aiohttp.web_protocol import RequestHandler
 
+from gateway.config import Limits
+from gateway.cookieless import CookielessConnection
 from gateway.errors import Outcome
 from gateway.types import Rule
+from widget import policy
 from widget.desk import Desk
 from widget.office import OFFICE
 from widget.server import build_app
@@ -23,14 +25,16 @@ from .guard import Guard
 from .metrics import Metrics
 from .ports import open_port
 
+_POLICY = {**policy.ALWAYS, "Content-Security-Policy": policy.NOTHING}
 
-class _Connection(RequestHandler):
+
+class _Connection(CookielessConnection):
     """A browser's connection to the control port; the security groups hold here too."""
 
     __slots__ = ("_guard", "_port")
 
     def __init__(self, manager: web.Server, loop: asyncio.AbstractEventLoop, guard: Guard, port: int) -> None:
-        super().__init__(manager, loop=loop, access_log=None)  # type: ignore[arg-type]  # None switches it off
+        super().__init__(manager, loop, Limits(), _POLICY, _says)
         self._guard, self._port = guard, port
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -39,6 +43,10 @@ class _Connection(RequestHandler):
         address = peer[0] if peer else ""
         if not self._guard.trusts(address) and not self._guard.allows(address, self._port):
             self.force_close()
+
+
+def _says(outcome: Outcome) -> dict[str, str]:
+    return {"message": outcome.sentence}
 
 
 def _believing(guard: Guard, port: int) -> Middleware:

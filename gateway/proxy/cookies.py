@@ -15,6 +15,7 @@ import re
 
 from gateway.types import JobId
 
+_DEEPEST = 16  # paths: a page of a job is rarely below more
 _BLANK = b" \t"
 _RENAMED = re.compile(rb"gw[0-9]{1,5}-[0-9a-f]{10}\.")
 # RFC 6265bis §4.1.3: browsers want something of names that begin so, in any case of letters; it stays in front.
@@ -22,9 +23,22 @@ _SECURITY = re.compile(rb"__(?:Host-Http|Host|Http|Secure)-", re.IGNORECASE)
 _OVER = re.compile(rb"\s*max-age\s*=\s*(?:-[0-9]+|0+)\s*", re.IGNORECASE)
 
 
-def prefix(port: int, job: JobId) -> str:
-    """What a job's cookies are renamed with. The next job of this port has another one, and cannot guess this."""
-    return f"gw{port}-{hashlib.blake2b(job.encode(), digest_size=5).hexdigest()}."
+def prefix(port: int, job: JobId, key: bytes) -> str:
+    """What a job's cookies are renamed with. The next job of this port has another one.
+
+    `key`: the gateway's secret, at most 64 bytes. Job ids are known to many, and a page that knew this name could set
+    such a cookie itself.
+    """
+    return f"gw{port}-{hashlib.blake2b(job.encode(), key=key, digest_size=5).hexdigest()}."
+
+
+def marker(port: int, job: JobId, key: bytes) -> bytes:
+    """The cookie of our own, name and value, that tells which job of this port a browser has seen last.
+
+    It looks renamed, so that no job is sent it, and has the prefix of none.
+    """
+    seen = hashlib.blake2b(job.encode(), key=key, person=b"seen", digest_size=8).hexdigest()
+    return f"{prefix(port, JobId(''), key)}seen={seen}".encode()
 
 
 def outgoing(set_cookie: bytes, prefix: str) -> bytes:
@@ -67,6 +81,45 @@ def incoming(cookie: bytes, prefix: str) -> bytes | None:
     passes = [not (_looks_renamed(pair) or pair[:1] == b"=" or _name(pair) in overruled) for pair in pairs]
     kept = [own or came * ok for own, came, ok in zip(restored, pairs, passes, strict=True)]
     return b"; ".join(pair for pair in kept if pair) or None
+
+
+def expiring(cookie: bytes, target: bytes, host: str, *, every: bool, room: int) -> list[bytes]:
+    """Values of Set-Cookie lines that delete what a browser sends here, the largest first; at most `room` bytes.
+
+    A Cookie line says neither path nor domain, so each is deleted wherever it can be. `every`: also renamed ones, which
+    are logins of sessions of this host.
+    """
+    pairs = sorted({pair.strip(_BLANK) for pair in cookie.split(b";")} - {b""}, key=len, reverse=True)
+    places = [path + domain for path in _paths(target) for domain in _domains(host)]
+    out: list[bytes] = []
+    for pair in pairs:
+        if _looks_renamed(pair) and not every:
+            continue
+        name, equals, _ = pair.partition(b"=")
+        head = name + b"=" if equals and name else b"=x"  # one of neither name nor value is taken by no browser
+        flags = b"; Secure; HttpOnly" if _lead(name) else b""
+        for place in places:
+            line = b"%b; Max-Age=0%b%b" % (head, flags, place)
+            room -= len(line) + len(b"Set-Cookie: \r\n")
+            if room < 0:
+                return out
+            out.append(line)
+    return out
+
+
+def _paths(target: bytes) -> list[bytes]:
+    """`; Path=` of all cookies that are sent to a target (RFC 6265 §5.1.4), the shortest first, 16 at most."""
+    path = target.partition(b"?")[0].partition(b";")[0]
+    ends = [at for at in range(1, len(path) + 1) if path[at - 1 : at] == b"/" or path[at : at + 1] in (b"/", b"")]
+    return [b"; Path=" + path[:end] for end in ends[:_DEEPEST]]
+
+
+def _domains(host: str) -> list[bytes]:
+    """`; Domain=` of the same, and none: browsers keep those of a host apart from those of its domain."""
+    labels = host.lower().split(".")
+    if host.startswith("[") or labels[-1].isdigit():
+        return [b""]
+    return [b"", *(b"; Domain=" + ".".join(labels[at:]).encode() for at in range(len(labels) - 1))]
 
 
 def _parts(set_cookie: bytes) -> tuple[bytes, list[bytes]]:

@@ -38,6 +38,7 @@ class Delivery:
         if exchange.navigation:
             body = answer.framing is not Framing.NONE
             page = exchange.door.documents.answered(answer.status, answer.headers, exchange.visit, body=body)
+        page = page._replace(lines=[*page.lines, *exchange.greeting])
         form = Form.OPEN if page.tag else _FORM[answer.framing]
         exchange.reply.begin(answer.status, answer.reason, page.lines, form)
         if page.tag:

@@ -29,12 +29,16 @@ class Door:
     names: frozenset[str]
     """Host names, besides IPs and localhost, that this gateway answers to."""
     access: AccessLog
+    key: bytes
+    """The gateway's secret: cookies' names are made with it."""
     job: str = field(init=False)
     known: dict[bytes, Lines] = field(init=False, default_factory=dict)
     """Header lines of requests that heads.py has read before."""
     usual: Usual = field(init=False)
     """And heads of answers."""
     documents: Documents = field(init=False)
+    marker: bytes = field(init=False)
+    """In the Cookie line of a browser that has seen no other job at this port since: see greeting.py."""
     table: Table = COMMON
     """What is known of the job's application: which requests may be sent twice."""
     _prefix: str = field(init=False)
@@ -45,7 +49,8 @@ class Door:
         self.job = listener.job
         self.usual = Usual(self.config.limits)
         self.documents = Documents(listener.job, self.control_port)
-        self._prefix = cookies.prefix(listener.port, listener.job)
+        self.marker = cookies.marker(listener.port, listener.job, self.key)
+        self._prefix = cookies.prefix(listener.port, listener.job, self.key)
 
     def visit(self, client: str, host: bytes, scheme: str = "http") -> Visit:
         """Who asks, for headers.py. Another scheme than http only a trusted proxy can tell (forwarded.py)."""

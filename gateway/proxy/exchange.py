@@ -69,9 +69,13 @@ class Exchange(Ask):
             refusal = self.admit()
             if refusal is not None:
                 self.reply.last()
+                if refusal is Outcome.COOKIES_TOO_LARGE:
+                    return await own.show_the_way_out(self)
                 return await self._refuse(refusal)
             if own.is_ours(self.target):
                 return await own.answer(self)
+            if self.of_old_worker:
+                return await own.forget_worker(self)
             while await self._pass() is _Next.AGAIN:
                 pass
         except ClientGone:

@@ -24,6 +24,7 @@ from pathlib import Path
 import structlog
 
 from gateway.config import Config
+from gateway.secret import secret_of
 from gateway.types import Activity, GateReport, GatewayId, Snapshot
 from widget.desk import Desk
 
@@ -45,10 +46,11 @@ class Group:
 
     def __init__(self, home: Path, config: Config, lock: int) -> None:
         """`home` is the gateway's own folder, `lock` the descriptor that is left to a successor. Raises what
-        `Identity.read` does."""
+        `Identity.read` does, and OSError."""
         timeouts, limits = config.timeouts, config.limits
         self._home, self._config, self._lock = home, config, lock
         self._identity = Identity.read(home)
+        self._key = secret_of(home / "cookies.key")
         self._snapshot = _saved(home, self._identity.id)
         self._ledger = Ledger(limits.news_clients)
         self._crew = Crew(self._identity.workers, timeouts, limits, self._heard, self._replaced, self._gone)
@@ -122,7 +124,7 @@ class Group:
             self._crew.retire()
             return  # a new gateway that has not heard of the OpCenter yet
         for worker in self._crew.everyone:
-            _prepare(worker, snapshot, self._identity.workers)
+            self._prepare(worker, snapshot)
         wanted = {one.port: one for one in snapshot.listeners}
         for port in self._herald.sockets.keys() - wanted.keys():
             self._herald.forget(port)
@@ -135,6 +137,13 @@ class Group:
         self._control.metrics.keep(snapshot.listeners)
         for worker in self._crew.everyone:
             worker.channel.send({"commit": snapshot.version})
+
+    def _prepare(self, worker: Worker, snapshot: Snapshot) -> None:
+        """What a worker has to know before its listeners."""
+        for key, table in snapshot.tables.items():
+            worker.channel.send({"table": [key, table]})
+        own = {"workers": self._identity.workers, "key": self._key.hex()}
+        worker.channel.send({"config": _config(snapshot) | own})
 
     async def _open_port(self, bind: str, port: int) -> bool:
         try:
@@ -193,7 +202,7 @@ class Group:
             self._link.report(asdict(whole))
 
     def _replaced(self, dead: Worker, successor: Worker) -> None:
-        _prepare(successor, self._snapshot, self._identity.workers)
+        self._prepare(successor, self._snapshot)
         self._herald.hand_all(successor, list(dead.told))
         successor.channel.send({"commit": self._snapshot.version})
 
@@ -247,13 +256,6 @@ def _names(snapshot: Snapshot) -> list[str]:
     """The host names that this gateway answers to, IPs and localhost apart."""
     names = {snapshot.public_address, *snapshot.names, socket.gethostname(), socket.getfqdn()}
     return sorted(name.lower() for name in names)
-
-
-def _prepare(worker: Worker, snapshot: Snapshot, workers: int) -> None:
-    """What a worker has to know before its listeners."""
-    for key, table in snapshot.tables.items():
-        worker.channel.send({"table": [key, table]})
-    worker.channel.send({"config": _config(snapshot) | {"workers": workers}})
 
 
 def _config(snapshot: Snapshot) -> Message:

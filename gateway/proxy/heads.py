@@ -19,6 +19,7 @@ from gateway.config import Limits
 
 from . import headers
 from .documents import asks_for_page
+from .greeting import is_trustworthy, is_workers_navigation
 from .headers import Visit, fields_of
 
 _END = b"\r\n\r\n"
@@ -31,7 +32,7 @@ _FIRST = re.compile(rb"(GET|HEAD|OPTIONS) (/(?!\.gw/)[\x21-\x22\x24-\x7e\x80-\xf
 # on after a move; and those that headers.py removes. Folded lines too: llhttp lets them pass.
 _NOT_STRAIGHT = re.compile(
     rb"\r\n(?:[ \t]|content-length|transfer-encoding|upgrade:|expect|te:|trailer|proxy|http2-settings|keep-alive"
-    rb"|forwarded|x[-_](?:forwarded|rstudio|real|scheme|original|rewrite)|sec-websocket"
+    rb"|service-worker:|forwarded|x[-_](?:forwarded|rstudio|real|scheme|original|rewrite)|sec-websocket"
     rb"|accept:[^\r]*text/event-stream|connection:(?! *keep-alive *\r))"
 )
 # Lines of an answer that tell something: its length, its coding, `connection`, and those that headers.py must see, each
@@ -70,6 +71,8 @@ class Lines(NamedTuple):
     """In `raw`: where the Cookie line begins, where its value begins and where it ends."""
     asks_for_page: bool
     """They are those of a navigation."""
+    trustworthy: bool
+    """The browser takes this for an origin where service workers may be."""
 
 
 StraightRequest = tuple[bytes, bytes, Lines]  # method, target, header lines
@@ -116,7 +119,10 @@ def _read_lines(data: bytes, raw: bytes) -> Lines | None:
         httptools.HttpRequestParser(_SILENT).feed_data(data)
     except httptools.HttpParserError:
         return None
-    return Lines(raw, raw[host[1] : host[2]].strip(b" "), cookie, asks_for_page(fields_of(raw)))
+    fields = fields_of(raw)
+    if is_workers_navigation(fields):
+        return None
+    return Lines(raw, raw[host[1] : host[2]].strip(b" "), cookie, asks_for_page(fields), is_trustworthy(fields))
 
 
 def _only(data: bytes, lower: bytes, needle: bytes) -> tuple[int, int, int] | None:

@@ -48,6 +48,8 @@ class Listener:
         """Set while `retiring`, when the last connection has gone."""
         self.heard = 0
         """Times that bytes came from a browser: its growth is activity."""
+        self.jars = 0
+        """Heads larger than others may be that are being read: their excess is cookies."""
         self.guard = guard
         self._handler = handler
         self._manager = web.Server(self._serve, handler_cancellation=True, access_log=None)
@@ -106,6 +108,12 @@ class Listener:
         self._seats.add(seat)
         self._of_client[peer] += 1
         return seat
+
+    def take_jar(self) -> bool:
+        """Whether there is room for one more of `jars`; then it counts."""
+        room = self.jars < self.limits.large_heads
+        self.jars += room
+        return room
 
     def _admits_client(self, client: str) -> bool:
         few = self._of_client[client] < self.limits.connections_per_client

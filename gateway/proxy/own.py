@@ -14,6 +14,7 @@ from aiohttp import web
 from gateway.errors import Outcome
 from widget.assets import loader
 
+from . import cookies, greeting
 from .headers import RawHeaders, host_name, values
 from .pages import page
 from .reply import Form
@@ -70,6 +71,15 @@ def _state(exchange: Exchange) -> bytes:
     return json.dumps(doc).encode()
 
 
+async def forget_worker(exchange: Exchange) -> web.StreamResponse:
+    """To a service worker that the last job of this port has left behind, and to the update check for it."""
+    log.info("a service worker of another job", job=exchange.gate.listener.job)
+    if exchange.method == b"GET" and greeting.is_workers_navigation(exchange.came):  # once more, without the worker
+        here = f"{exchange.client.scheme}://".encode() + exchange.host + exchange.target
+        return await write(exchange, 307, [(b"Location", here), *_NO_STORE, greeting.CLEAR], b"")
+    return await write(exchange, 404, [*_JSON, greeting.CLEAR], b'{"message": "This worker was another job\'s."}')
+
+
 async def refuse(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
     """A short answer for programs: JSON, since Jupyter's and RStudio's clients look for a message there."""
     listener = exchange.gate.listener
@@ -78,7 +88,7 @@ async def refuse(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
     lines: RawHeaders = [*_JSON, (b"X-Floatgate-Outcome", outcome.name.encode())]
     if outcome.retry_after is not None:
         lines.append((b"Retry-After", b"%d" % outcome.retry_after))
-    doc = {"message": outcome.sentence, "reason": outcome.name, "job": listener.job, "status": listener.status}
+    doc = {"message": outcome.sentence, "reason": outcome.name, "status": listener.status}
     return await write(exchange, outcome.status, lines, json.dumps(doc).encode())
 
 
@@ -88,7 +98,40 @@ async def show_page(exchange: Exchange, outcome: Outcome) -> web.StreamResponse:
     name = host_name(exchange.host)
     scheme, control_port = exchange.client.scheme, exchange.door.control_port
     made = page(exchange.gate.listener, outcome, scheme=scheme, host=name, control_port=control_port)
-    return await write(exchange, made.status, made.headers, made.body)
+    return await write(exchange, made.status, [*made.headers, *exchange.greeting], made.body)
+
+
+_CLEAR = {b"cookies=others": False, b"cookies=all": True}
+_ROOM = 160 << 10  # bytes of Set-Cookie lines in one answer: Chromium takes heads of 256 KiB
+
+
+async def show_the_way_out(exchange: Exchange) -> web.StreamResponse:
+    """The cookies of this host are more than a request may carry: any page of its other ports can have set them."""
+    if is_ours(exchange.target):  # needs none
+        return await answer(exchange)
+    every = await _asked_to_clear(exchange)
+    if every is None:
+        if exchange.navigation:
+            return await show_page(exchange, Outcome.COOKIES_TOO_LARGE)
+        return await refuse(exchange, Outcome.COOKIES_TOO_LARGE)
+    here = f"{exchange.client.scheme}://".encode() + exchange.host + exchange.target
+    lines: RawHeaders = [(b"Location", here), *_NO_STORE]
+    if every:
+        lines.append((b"Clear-Site-Data", b'"cookies"'))  # of secure origins only: the lines below for all others
+    name = host_name(exchange.host)
+    gone = cookies.expiring(b"; ".join(exchange.jars), exchange.target, name, every=every, room=_ROOM)
+    return await write(exchange, 303, [*lines, *((b"Set-Cookie", one) for one in gone)], b"")
+
+
+async def _asked_to_clear(exchange: Exchange) -> bool | None:
+    """What the form on the page above asks for: every cookie, or those of no session. None: it is not that form."""
+    request = exchange.request
+    origin = f"{exchange.client.scheme}://".encode() + exchange.host
+    length = values(exchange.came, b"content-length")
+    small = len(length) == 1 and length[0].isdigit() and int(length[0]) in {len(one) for one in _CLEAR}
+    if exchange.method != b"POST" or not small or values(exchange.came, b"origin") != [origin]:
+        return None
+    return _CLEAR.get(await request.content.readexactly(int(length[0])))
 
 
 async def write(exchange: Exchange, status: int, lines: RawHeaders, body: bytes) -> web.StreamResponse:

@@ -68,9 +68,9 @@ def page(
     headers = [
         (b"Content-Type", b"text/html; charset=utf-8"),
         (b"Cache-Control", b"no-store"),
-        (b"Content-Security-Policy", _policy(scheme, host, control_port, control, nonce).encode("ascii")),
+        (b"Content-Security-Policy", _policy(scheme, host, control_port, control, nonce, outcome).encode("ascii")),
         (b"X-Content-Type-Options", b"nosniff"),
-        (b"Referrer-Policy", b"no-referrer"),
+        (b"Referrer-Policy", b"same-origin" if _has_form(outcome) else b"no-referrer"),  # else Origin is null
         (b"Vary", b"Sec-Fetch-Dest"),
     ]
     if outcome.retry_after is not None:
@@ -78,13 +78,18 @@ def page(
     return Page(outcome.status, headers, body)
 
 
-def _policy(scheme: str, host: str, control_port: int, control: str, nonce: str | None) -> str:
+def _has_form(outcome: Outcome) -> bool:
+    return outcome is Outcome.COOKIES_TOO_LARGE
+
+
+def _policy(scheme: str, host: str, control_port: int, control: str, nonce: str | None, outcome: Outcome) -> str:
     """One policy for all of them. A host-source has no form for IPv6 (CSP3, 2.3.1): any host at that port then."""
     frame = f"{scheme}://*:{control_port}" if host.startswith("[") else control or "'none'"
     script, style = (f"'nonce-{nonce}'",) * 2 if nonce else (_script().source, _style().source)
+    forms = "'self'" if _has_form(outcome) else "'none'"
     return (
         f"default-src 'none'; script-src 'self' {script}; style-src {style}; connect-src 'self'; img-src data:; "
-        f"frame-src {frame}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
+        f"frame-src {frame}; base-uri 'none'; form-action {forms}; frame-ancestors 'self'; "
         "require-trusted-types-for 'script'"
     )
 
@@ -99,6 +104,7 @@ def _render(
         "name": listener.name if named else "",
         "key": _keys(kind, listener, outcome),
         "sentence": outcome.sentence,
+        "forms": _has_form(outcome),
         "reason": _reason(listener) if kind == "ended" else None,
         "dot": _dot(kind),
         "steps": [step.value for step in Step],

@@ -178,10 +178,9 @@ class HandedOver(Reply):
         self._set_keep(False)
 
 
-def refusal(outcome: Outcome, job: str = "") -> bytes:
+def refusal(outcome: Outcome) -> bytes:
     """A short answer for programs, whole; the connection ends with it. Clients look for a message in JSON."""
-    doc = {"message": outcome.sentence, "reason": outcome.name, **({"job": job} if job else {})}
-    body = json.dumps(doc).encode()
+    body = json.dumps({"message": outcome.sentence, "reason": outcome.name}).encode()
     lines: RawHeaders = [
         (b"Content-Type", b"application/json"),
         (b"Content-Length", b"%d" % len(body)),

@@ -70,7 +70,9 @@ class Straight:
             return False
         method, target, lines = request
         page = lines.asks_for_page and method == b"GET" and may_be_page(target)
-        if not door.serves(lines.host) or (page and door.documents.coded) or not door.gate.enter(self):
+        if page and (door.documents.coded or (lines.trustworthy and door.marker not in lines.raw)):
+            return False
+        if not door.serves(lines.host) or not door.gate.enter(self):
             return False
         self._door, self._raw, self._method, self._target, self._page = door, data, method, target, page
         read = self._read
@@ -231,7 +233,7 @@ class Straight:
         log.warning("bad answer", job=self._door.job, why=str(error))
         self._drop().abort("bad answer")
         if self._answering is None or not self._answering.begun:
-            self._client.write(refusal(Outcome.BAD_ANSWER, self._door.job))
+            self._client.write(refusal(Outcome.BAD_ANSWER))
         self._leave(Outcome.BAD_ANSWER.status, 0)
         self._client.straight_done(keep=False)
 

@@ -62,6 +62,7 @@ class Worker:
         self._guard = Guard()
         self._ports: dict[int, _Port] = {}
         self._control_port = 0
+        self._key = b""
         self._names: frozenset[str] = frozenset()
         self._hall = Hall(config.limits.waiting_per_gateway, config.limits.held_bytes_per_gateway)
         self._tables: dict[str, Table] = {}
@@ -87,6 +88,7 @@ class Worker:
         match message:
             case {"config": config}:
                 self._control_port = config["control_port"]
+                self._key = bytes.fromhex(config.get("key", ""))  # a parent older than this program has none
                 self._names = frozenset(config["names"])
                 self._hall.share(config["workers"])
                 self._guard.set([Rule(**one) for one in config["rules"]], config["trusted_proxies"])
@@ -155,7 +157,7 @@ class Worker:
 
     def _door(self, gate: Gate) -> Door:
         table = self._tables.get(gate.listener.replay, COMMON)
-        return Door(gate, self._config, self._control_port, self._names, self._access, table)
+        return Door(gate, self._config, self._control_port, self._names, self._access, self._key, table)
 
     async def _handle(self, number: int, request: web.BaseRequest) -> web.StreamResponse:
         started = time.monotonic()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.client import OpCenterClient
 from gateway.engines.base import PlacementId
@@ -23,6 +24,7 @@ from gateway.engines.fake import Fail
 from gateway.errors import Code, Refusal
 from gateway.opcenter import OpCenter
 from gateway.opcenter.log import log_to
+from tests.cookieless import check
 
 from .conftest import TIMES, World, unwritable
 from .peers import DEADLINE
@@ -89,6 +91,17 @@ async def test_the_process_that_runs_it_can_log_in_without_a_password(world: Wor
     assert world.center is not None
     world.api.token = await world.center.admin_token()
     assert (await world.api.get("/session"))["role"] == "admin"
+
+
+async def test_cookies_of_jobs_neither_lock_it_nor_get_out(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A browser sends the jar of a host to all of its ports."""
+    await world.start()
+    assert world.center is not None and world.center.opened is not None
+    host, port = world.center.opened.address.removeprefix("http://").split(":")
+    with capture_logs() as logs:
+        await check(host, int(port), "/")
+    assert "not HTTP" in {one["event"] for one in logs}
+    assert "SECRET" not in str(logs) + caplog.text
 
 
 async def test_a_database_that_fails_for_a_while(world: World) -> None:

@@ -25,6 +25,7 @@ from tests.peers import Conversation, connect, eventually
 
 JOB = JobId("abcdefghijklmnopqrstu")
 CONTROL_PORT = 10100
+KEY = bytes(range(32))
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -127,15 +128,17 @@ async def gateway(
     trusted: tuple[str, ...] = (),
     hall: Hall | None = None,
     control_port: int = CONTROL_PORT,
+    number: int = 0,
+    job: JobId = JOB,
 ) -> AsyncIterator[Port]:
-    """A port in front of `host:port`; without a host it is held."""
+    """A port in front of `host:port`; without a host it is held. `number`: its own; 0 takes a free one."""
     config = Config(Path(), timeouts or Timeouts(), limits or Limits())
-    sock = socket.create_server(("127.0.0.1", 0))
+    sock = socket.create_server(("127.0.0.1", number))
     number = sock.getsockname()[1]
-    doc = _doc(number, host, port, policy)
+    doc = replace(_doc(number, host, port, policy), job=job)
     made = Port(None, number)  # type: ignore[arg-type]
     made.gate = Gate(doc, config.timeouts, config.limits, made, hall)
-    door = Door(made.gate, config, control_port, frozenset(), AccessLog())
+    door = Door(made.gate, config, control_port, frozenset(), AccessLog(), KEY)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         return await Exchange(request, door).run()

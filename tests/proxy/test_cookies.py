@@ -12,15 +12,21 @@ from gateway.proxy.cookies import clearing, incoming, outgoing, prefix
 from gateway.types import JobId
 
 JOB, OTHER = JobId("aaaaaaaaaaaaaaaaaaaaa"), JobId("bbbbbbbbbbbbbbbbbbbbb")
-MINE, THEIRS = prefix(10001, JOB), prefix(10002, OTHER)
+KEY = bytes(range(32))
+MINE, THEIRS = prefix(10001, JOB, KEY), prefix(10002, OTHER, KEY)
 M, T = MINE.encode(), THEIRS.encode()
 
 
 def test_a_prefix_is_of_the_port_and_of_the_job() -> None:
     assert re.fullmatch(r"gw10001-[0-9a-f]{10}\.", MINE)
-    assert prefix(10001, JOB) == MINE
-    assert prefix(10001, OTHER) != MINE  # the port's next job
-    assert prefix(65535, OTHER).startswith("gw65535-")
+    assert prefix(10001, JOB, KEY) == MINE
+    assert prefix(10001, OTHER, KEY) != MINE  # the port's next job
+    assert prefix(65535, OTHER, KEY).startswith("gw65535-")
+
+
+def test_who_knows_a_job_does_not_know_its_prefix() -> None:
+    others = {prefix(10001, JOB, key) for key in (b"", bytes(32), bytes(31) + b"\1", bytes(64))}
+    assert len(others) == 4 and MINE not in others
 
 
 OUTGOING = [
@@ -83,8 +89,8 @@ INCOMING = [
     # another job's
     (T + b"a=b", None),
     (T + b"a=b; x=y; __Secure-" + T + b"a=b", b"x=y"),
-    (prefix(10001, OTHER).encode() + b"a=b", None),  # the port's last job
-    (prefix(10002, JOB).encode() + b"a=b", None),
+    (prefix(10001, OTHER, KEY).encode() + b"a=b", None),  # the port's last job
+    (prefix(10002, JOB, KEY).encode() + b"a=b", None),
     (T + b"v", None),
     (M + b"v", None),  # ours have a `=`
     # an unprefixed one of the same name, from before or from a script
@@ -162,7 +168,7 @@ def test_what_a_job_sets_comes_back_to_it_and_to_no_other(pairs: list[tuple[byte
     jar = b"; ".join(line.partition(b";")[0] for line in lines)
     assert incoming(jar, MINE) == b"; ".join(b"%b=%b" % pair for pair in pairs)
     assert incoming(jar, THEIRS) is None
-    assert incoming(jar, prefix(10001, OTHER)) is None
+    assert incoming(jar, prefix(10001, OTHER, KEY)) is None
 
 
 @given(st.binary(max_size=80))

@@ -11,7 +11,7 @@ from gateway.proxy import headers
 from gateway.types import Rule
 from tests.peers import Conversation, backend
 
-from .harness import NAVIGATION, OK, gateway, keep_answering, values_of
+from .harness import JOB, NAVIGATION, OK, gateway, keep_answering, values_of
 
 
 async def test_target_and_headers_pass_as_they_came() -> None:
@@ -313,3 +313,21 @@ async def test_a_304_carries_the_amended_policy_and_our_own_etag() -> None:
         head, _ = await gate.ask(gate.get("/", NAVIGATION, f"If-None-Match: {etag.decode()}"))
         assert head.startswith(b"HTTP/1.1 304") and values_of(head, b"etag") == [etag]
         assert values_of(head, b"content-security-policy") == first
+
+
+async def test_a_refusal_does_not_name_the_job() -> None:
+    """It goes to whoever can connect, and to any page of this host."""
+
+    async def broken(peer: Conversation) -> None:
+        await peer.head()
+        await peer.say(b"no HTTP\r\n\r\n")
+
+    async with backend(broken) as (_, host, port), gateway(host, port) as gate:
+        refused = [
+            await gate.ask(b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"),
+            await gate.ask(gate.get("/")),
+            await gate.ask(gate.get("/", "Keep-Alive: 300")),
+            await gate.ask(gate.get("/.gw/nothing")),
+        ]
+        assert [head.split(b" ")[1] for head, _ in refused] == [b"421", b"503", b"503", b"404"]
+        assert not [one for head, body in refused for one in (head, body) if JOB.encode() in one]

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType, web
 
+from gateway.proxy import cookies
 from gateway.types import GateState, GatewayId, JobId, JobStatus, Listener, Rule, Snapshot
 from tests.peers import DEADLINE, Conversation, backend, connect, eventually
 
@@ -177,6 +178,49 @@ async def test_it_serves_and_holds_from_disk_without_an_opcenter(tmp_path: Path)
             await client.say(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/html\r\n\r\n")
             assert (await client.head()).startswith(b"HTTP/1.1 503")
             await client.close()
+
+
+async def _cookie(port: int) -> bytes:
+    """The name under which the browser keeps the job's cookie."""
+    client = await connect("127.0.0.1", port)
+    try:
+        await client.say(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        head, _ = await client.answer()
+        return head.partition(b"Set-Cookie: ")[2].partition(b"=")[0]
+    finally:
+        await client.close()
+
+
+async def _reloaded(process: asyncio.subprocess.Process) -> None:
+    before = set(children(process.pid))
+    process.send_signal(signal.SIGHUP)
+    await eventually(lambda: bool(set(children(process.pid)) - before), "a new worker", START)
+    await eventually(lambda: not set(children(process.pid)) & before, "the old one gone", START)
+
+
+async def test_cookies_keep_their_names_over_restart_and_reload_and_nobody_can_guess_them(tmp_path: Path) -> None:
+    async def sets(peer: Conversation) -> None:
+        while True:
+            await peer.head()
+            await peer.say(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; HttpOnly\r\nContent-Length: 0\r\n\r\n")
+
+    port, control = free_ports(2)
+    names: set[bytes] = set()
+    async with backend(sets) as (_, host, target):
+        where = {"gate": GateState.OPEN, "address": host, "target_port": target}
+        doc = snapshot(5, [port], control, status=JobStatus.EXECUTING, **where).to_json()
+        for home in (tmp_path / "one", tmp_path / "one", tmp_path / "two"):
+            home.mkdir(exist_ok=True)
+            (home / "snapshot.json").write_text(json.dumps(doc))
+            async with group(home, "http://127.0.0.1:1", workers=1) as process:
+                await _listening(port)
+                names.add(await _cookie(port))
+                await _reloaded(process)
+                names.add(await _cookie(port))
+            assert (home / "cookies.key").stat().st_mode & 0o777 == 0o600
+            assert len(names) == (1 if home.name == "one" else 2)
+    assert all(name.startswith(b"gw%d-" % port) and name.endswith(b".a") for name in names)
+    assert cookies.prefix(port, JOB, b"").encode() + b"a" not in names
 
 
 async def _listening(*ports: int) -> None:
