@@ -12,8 +12,6 @@ from .stage import Stage
 PAGE = "/page"
 NAVIGATION = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-    "Sec-Fetch-Dest": "document",
-    "Sec-Fetch-Mode": "navigate",
 }
 PLAIN = {"Accept": "*/*"}
 
