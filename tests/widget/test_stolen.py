@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
+
+from gateway.types import JobStatus
 
 from .stage import JOB, Stage
-from .test_hostile import page
+from .test_browser import FRAME, box, log_in, person, widget
+from .test_hostile import HOLD_PORT, page
 
 __all__ = ["page"]  # a fixture
 
@@ -114,3 +117,147 @@ async def test_a_press_that_began_too_early_is_none_however_long_it_lasts(page: 
     await window.wait_for_timeout(1200)
     await window.mouse.up()
     assert here.opcenter.acts == []
+
+
+# The frame.
+
+UNSEEN = f"document.querySelector('{FRAME}').style.setProperty('opacity', '0', 'important')"
+
+
+async def rest(page: Page) -> None:
+    """Longer than any rest that is asked for."""
+    await page.wait_for_timeout(1500)
+
+
+@pytest.mark.parametrize("key", ["migrate", "resume", "logout"])
+async def test_a_click_into_a_frame_that_nobody_sees_does_nothing(page: Page, here: Stage, key: str) -> None:
+    if key == "resume":
+        here.set(JobStatus.SUSPENDED)
+    button = widget(page).locator(f"[data-key={key}]")
+    await expect(button).to_be_visible()
+    at = await button.bounding_box()
+    assert at is not None
+    await page.evaluate(UNSEEN)
+    await rest(page)
+    await page.mouse.click(at["x"] + 5, at["y"] + 5)
+    await expect(widget(page).get_by_role("alert")).to_contain_text("covers this button")
+    await rest(page)
+    assert not [one for one in here.requests if one[0] == "POST"]
+    await expect(widget(page).locator(".who")).to_have_text("alice")
+
+
+async def test_the_question_takes_the_focus_of_who_asked_by_keys_only(page: Page, here: Stage) -> None:
+    sure = widget(page).locator("[data-key=sure]")
+    await widget(page).get_by_role("button", name="Migrate").click()
+    await expect(sure).not_to_have_attribute("aria-disabled", "true")
+    await page.mouse.move(30, 400)
+    await page.keyboard.press("Space")  # "press space to jump"
+    await expect(sure).not_to_be_focused()
+    await page.wait_for_timeout(300)
+    assert here.opcenter.acts == []
+
+
+async def test_a_key_that_is_held_asks_once_and_answers_nothing(page: Page, here: Stage) -> None:
+    await rest(page)
+    await widget(page).locator(".toggle").focus()
+    await page.keyboard.press("Tab")
+    await expect(widget(page).get_by_role("button", name="Migrate")).to_be_focused()
+    for _ in range(60):
+        await page.keyboard.down("Enter")
+        await page.wait_for_timeout(33)
+    await page.keyboard.up("Enter")
+    assert here.opcenter.acts == []
+    assert len([one for one in here.requests if one[1] == "/api/ask"]) == 1
+
+
+async def test_the_page_cannot_give_the_frame_the_focus_and_have_keys_pressed(page: Page, here: Stage) -> None:
+    """It says that the keys were pressed which call the widget; then it focuses the frame itself."""
+    await widget(page).get_by_role("button", name="Migrate").focus()
+    await page.locator("#cell").focus()
+    await page.evaluate(HOLD_PORT, here.control)
+    await page.evaluate("held.postMessage({key: 1})")
+    await rest(page)
+    assert await page.evaluate("document.activeElement.id") == "cell"
+    await page.evaluate(f"document.querySelector('{FRAME}').contentWindow.focus()")
+    for key in ("Enter", "Space", "Enter"):
+        await page.keyboard.press(key)
+        await rest(page)
+    assert not [one for one in here.requests if one[0] == "POST"]
+
+
+async def test_a_question_that_the_page_turns_over_is_not_answered_by_the_next_click(page: Page, here: Stage) -> None:
+    """The card grows upwards where its frame is low: one message of the page, and the button is elsewhere."""
+    await page.evaluate(HOLD_PORT, here.control)
+    await page.evaluate(
+        "Object.entries({inset: 'auto', left: '300px', top: '40px', width: '316px', height: '560px'}).forEach(([k, v])"
+        f" => document.querySelector('{FRAME}').style.setProperty(k, v, 'important'))"
+    )
+    turned = widget(page).locator(".root.up")
+    await page.evaluate("held.postMessage({dropped: [300, 500]})")
+    await expect(turned).to_have_count(1)
+    there = await widget(page).get_by_role("button", name="Migrate").bounding_box()
+    await page.evaluate("held.postMessage({dropped: [300, 20]})")
+    await expect(turned).to_have_count(0)
+    assert there is not None
+    await widget(page).get_by_role("button", name="Migrate").click()
+    await page.mouse.move(there["x"] + 20, there["y"] + 10)
+    await rest(page)
+    await page.mouse.click(there["x"] + 20, there["y"] + 10)
+    await page.evaluate("held.postMessage({dropped: [300, 500]}); held.postMessage({view: [300, 600]})")
+    await page.wait_for_timeout(FAST)
+    await page.mouse.click(there["x"] + 21, there["y"] + 10)
+    await page.wait_for_timeout(400)
+    assert here.opcenter.acts == []
+    await expect(widget(page).locator("[data-key=sure]")).to_be_hidden(timeout=12_000)
+    await expect(turned).to_have_count(1)  # what was said meanwhile is heard when the question is over
+
+
+async def test_who_clicks_fast_answers_no_question(page: Page, here: Stage) -> None:
+    await rest(page)
+    at = await widget(page).get_by_role("button", name="Migrate").bounding_box()
+    assert at is not None
+    for one in range(25):
+        await page.mouse.click(at["x"] + 20 + one % 2, at["y"] + 10)
+        await page.wait_for_timeout(FAST)
+    assert here.opcenter.acts == []
+    await rest(page)
+    await page.mouse.move(at["x"] + 24, at["y"] + 12)
+    await page.mouse.click(at["x"] + 24, at["y"] + 12)
+    await expect(widget(page).get_by_role("status")).to_have_text("Asked to move to another host…")
+
+
+@pytest.mark.parametrize("jumps", [False, True])
+async def test_a_finger_answers_a_question_that_stays_where_it_was(browser: Browser, here: Stage, jumps: bool) -> None:
+    async with person(browser, has_touch=True) as context:
+        page = await context.new_page()
+        await page.goto(here.app)
+        await log_in(page)
+        await expect(widget(page).locator("header h2")).to_have_text("rstudio")
+        await widget(page).get_by_role("button", name="Migrate").tap()
+        sure = widget(page).locator("[data-key=sure]")
+        await expect(sure).to_have_attribute("aria-disabled", "true")
+        await sure.dispatch_event("click")
+        await expect(sure).not_to_have_attribute("aria-disabled", "true")
+        if jumps:
+            frame = await box(page)
+            await page.evaluate(
+                "(x) => { const style = document.querySelector('iframe').style;"
+                " style.setProperty('inset', 'auto', 'important'); style.setProperty('left', x + 'px', 'important');"
+                " style.setProperty('top', '150px', 'important'); }",
+                frame["x"] - 200,
+            )
+        await sure.tap()
+        await page.wait_for_timeout(400)
+        assert here.opcenter.acts == ([] if jumps else [("alice", "migrate")])
+
+
+async def test_a_window_with_the_frame_alone_tells_the_state_and_does_nothing(page: Page, here: Stage) -> None:
+    """Nor does who opened it get a hold of it."""
+    async with page.context.expect_page() as opening:
+        await page.evaluate("(url) => { window.opened = open(url, '', 'popup'); }", f"{here.control}/w/{JOB}")
+    window = await opening.value
+    await expect(window.locator(".label")).to_have_text("Executing")
+    assert await page.evaluate("opened.closed")
+    await window.locator(".toggle").click()
+    await expect(window.locator("header h2")).to_have_text("rstudio")
+    await expect(window.locator(".acts .button:visible, [data-key=logout]:visible")).to_have_count(0)
