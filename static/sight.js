@@ -9,6 +9,7 @@ export class Sight {
   /** @type {Map<Element, number>} since when those that are not seen have been part of the page, for all we know */
   #there = new Map();
   #observer;
+  #looks = false;
 
   /** @param {() => void} changed called when a button has been seen for long enough */
   constructor(changed) {
@@ -28,7 +29,17 @@ export class Sight {
   /** @param {Element} el */
   watch(el) {
     this.#since.set(el, Infinity);
-    this.#observer.observe(el);
+  }
+
+  /** Begin or end: with the card closed Chromium would drop clicks on the pill, too, for half a second after each move of the frame. @param {boolean} is */
+  look(is) {
+    if (is === this.#looks) return;
+    this.#looks = is;
+    this.#observer.disconnect();
+    for (const el of this.#since.keys()) {
+      this.#since.set(el, Infinity);
+      if (is) this.#observer.observe(el);
+    }
   }
 
   /** Why a press on it does not count, "" if it does. @param {Element} el @returns {"" | "early" | "covered"} */

@@ -229,6 +229,7 @@ class JobControl extends HTMLElement {
     this.grip.hidden = this.place.ours;
     this.bar(shown);
     this.card.el.hidden = !this.open;
+    this.card.acts.sight.look(this.open);
     this.button.setAttribute("aria-expanded", String(this.open));
     if (this.open) this.card.update(shown);
     this.say(this.asked ? t(`widget.asked.${this.asked.act}`) : shown.moving ? t("widget.moving.text") : this.told(shown));
