@@ -1,13 +1,14 @@
 // What the owner may do. Moving and resuming happen here; what stops work happens in a window of its own, whose
 // address can be seen and which nothing can lie over. A button keeps its place whatever the state is, so that none
 // slides under a pointer: what cannot be done now is disabled where it stands, and says why.
-import { h, icon, ICONS, put } from "./dom.js";
+import { Aim } from "./aim.js";
+import { able, h, icon, ICONS, put } from "./dom.js";
 import { call, Refusal } from "./session.js";
+import { Sight } from "./sight.js";
 import { isMoving, isOver } from "./view.js";
 import { data, refusal, t } from "./words.js";
 
-const REST = 900;      // ms from the question until it can be answered; the server takes nothing before 800
-const ANSWER = 8000;   // ms until an unanswered question is taken back
+const ANSWER = 8000;   // ms at rest until an unanswered question is taken back
 const WHY = { "aria-describedby": "why" };
 
 export class Acts {
@@ -17,9 +18,11 @@ export class Acts {
   /** @param {any} widget the <job-control> */
   constructor(widget) {
     this.widget = widget;
-    this.resume = button("resume", "primary", () => this.attempt("resume", async () => send("resume", await ask("resume"))));
-    this.migrate = button("migrate", "", () => this.attempt("migrate", () => this.question()));
+    this.sight = new Sight(() => widget.render());
+    this.resume = this.button("resume", "primary", () => this.attempt("resume", async () => send("resume", await ask("resume"))));
+    this.migrate = this.button("migrate", "", (event) => this.attempt("migrate", () => this.question(event)));
     this.sure = h("button", { type: "button", class: "button primary arming", "data-key": "sure" }, h("span"));
+    this.sight.watch(this.sure);
     this.suspend = link("suspend");
     this.cancel = link("cancel");
     this.why = h("p", { class: "small", id: "why" });
@@ -30,25 +33,45 @@ export class Acts {
 
   /** @param {import("./view.js").View} shown */
   update(shown) {
-    const { state, busy, asked, trouble } = this.widget, can = state.job.actions;
+    const { state, busy, asked } = this.widget, can = state.job.actions;
     const coming = ["Suspended", "Resuming"].includes(state.status);
     const wait = shown.silent !== null ? "silent" : !state.linked ? "unlinked" : busy ? "busy" : asked ? "asked" : "";
-    this.el.hidden = isOver(state);
+    this.el.hidden = isOver(state) || this.widget.alone;
     this.resume.hidden = !coming;
     this.migrate.hidden = coming || this.asking;
     this.suspend.hidden = coming || this.asking;
     this.sure.hidden = !this.asking;
     for (const act of ["resume", "migrate", "suspend", "cancel"]) {
       const fits = can.includes(act) && !wait;
-      able(this[act], fits);
+      able(this[act], fits && (act !== "resume" || this.sight.lacks(this.resume) !== "early"));
       if (act === "suspend" || act === "cancel") fits ? this[act].setAttribute("href", `/confirm?job=${data.job}&act=${act}`) : this[act].removeAttribute("href");
       put(this[act].lastChild, t(busy === act ? "widget.busy" : `widget.${act}`));
     }
     put(this.sure.lastChild, t(this.sent ? "widget.busy" : "widget.migrate.sure"));
     const lacks = (coming ? ["resume", "cancel"] : ["migrate", "suspend", "cancel"]).some((one) => !can.includes(one));
     put(this.why, wait && wait !== "busy" && !isOver(state) ? t(`widget.why.${wait}`) : !lacks || busy || isOver(state) ? "" : isMoving(state) ? t("widget.why.moving") : t("widget.why.state", { status: t(`status.${state.status}`) }));
-    put(this.trouble, trouble);
     this.why.hidden = !this.why.textContent;
+  }
+
+  /** A button that works when it has been in plain sight for a while: whoever presses it has seen it. */
+  button(act, tone, go) {
+    const quiet = tone === "quiet";
+    const el = h("button", { type: "button", class: quiet ? tone : `button ${tone}`, "data-key": act, ...(quiet ? {} : WHY) }, !quiet && icon(ICONS[act], 15), h("span"));
+    this.sight.watch(el);
+    el.onclick = (event) => {
+      if (!event.isTrusted || el.ariaDisabled) return;
+      if (el === this.migrate || !this.sight.lacks(el)) return go(event);
+      if (this.sight.lacks(el) === "early") return;
+      this.widget.trouble = refusal({ denied: "COVERED" });
+      this.widget.render();
+    };
+    return el;
+  }
+
+  /** What went wrong. */
+  tell() {
+    const { trouble } = this.widget;
+    put(this.trouble, trouble);
     this.trouble.hidden = !trouble;
   }
 
@@ -70,22 +93,28 @@ export class Acts {
     }
   }
 
-  /** Two clicks, with a rest in between, while nothing covers the button. */
-  async question() {
+  /** Two clicks, the second one with a rest before it and aimed at. @param {MouseEvent} first */
+  async question(first) {
+    if (!(await this.sight.seen(this.migrate))) throw new Refusal(0, { denied: "COVERED" });
     const nonce = await ask("migrate");
-    const begun = performance.now(), focused = document.activeElement === this.migrate;
     this.asking = true;
     able(this.sure, false);
     this.widget.render();
-    const eye = watch(this.sure);
-    if (focused) this.sure.focus();
+    if (!first.detail) this.sure.focus(); // who clicked has no need of it, and a key that comes then is for something else
+    this.widget.place.hold(true);
+    const aim = new Aim(this.sure, first, this.widget.place);
+    let timer = 0;
     try {
-      const armed = setTimeout(() => able(this.sure, true), REST);
       const answer = await new Promise((done) => {
-        this.sure.onclick = (event) => event.isTrusted && performance.now() - begun >= REST && done(eye.seen() ? "yes" : "covered");
-        setTimeout(done, ANSWER, "no");
+        this.sure.onclick = (event) => {
+          const lacks = this.sight.lacks(this.sure);
+          if (aim.means(event) && lacks !== "early") done(lacks || "yes");
+        };
+        timer = setInterval(() => {
+          able(this.sure, aim.ready && this.sight.lacks(this.sure) !== "early");
+          if (aim.rested > ANSWER || !this.sure.offsetWidth) done("no");
+        }, 50);
       });
-      clearTimeout(armed);
       if (answer === "covered") throw new Refusal(0, { denied: "COVERED" });
       if (answer === "no") return "no";
       this.sent = true;
@@ -94,7 +123,9 @@ export class Acts {
       return await send("migrate", nonce);
     } finally {
       const here = document.activeElement === this.sure;
-      eye.stop();
+      clearInterval(timer);
+      aim.stop();
+      this.widget.place.hold(false);
       this.asking = this.sent = false;
       this.widget.render();
       if (here) this.migrate.focus();
@@ -102,30 +133,8 @@ export class Acts {
   }
 }
 
-function button(act, tone, go) {
-  const click = (event) => event.isTrusted && !event.currentTarget.ariaDisabled && go();
-  return h("button", { type: "button", class: `button ${tone}`, "data-key": act, ...WHY, on: { click } }, icon(ICONS[act], 15), h("span"));
-}
-
 const link = (act) =>
   h("a", { class: `button ${act}`, role: "link", tabindex: 0, target: "floatgate", rel: "noopener", "data-key": act, ...WHY }, icon(ICONS[act], 15), h("span"));
-
-function able(el, is) {
-  if (is) el.removeAttribute("aria-disabled");
-  else el.setAttribute("aria-disabled", "true");
-}
-
-/** Whether the button has been in plain sight for the whole rest. Chromium can tell (Intersection Observer v2). */
-function watch(el) {
-  let since = performance.now();
-  const options = { trackVisibility: true, delay: 100, threshold: 1 };
-  const observer = new IntersectionObserver((entries) => {
-    for (const entry of entries) if ("isVisible" in entry && !entry.isVisible) since = Infinity;
-    else if (since === Infinity) since = performance.now();
-  }, /** @type {any} */ (options));
-  observer.observe(el);
-  return { seen: () => performance.now() - since >= 800, stop: () => observer.disconnect() };
-}
 
 const ask = async (act) => (await call("/api/ask", { job: data.job, act })).nonce;
 const send = (act, nonce) => call("/api/act", { job: data.job, act, nonce, name: "" });

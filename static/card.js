@@ -2,7 +2,7 @@
 // changes (with the card above its bar: below), so that none moves while a person aims at it. The rest is built anew
 // when what it says has changed, and keeps the focus where it was.
 import { Acts } from "./acts.js";
-import { h, icon, ICONS, put } from "./dom.js";
+import { able, h, icon, ICONS, put } from "./dom.js";
 import { current, logOut } from "./session.js";
 import { isMoving, isOver, STEPS } from "./view.js";
 import { clock, data, has, refusal, span, t } from "./words.js";
@@ -14,6 +14,8 @@ export class Card {
   constructor(widget) {
     this.widget = widget;
     this.acts = new Acts(widget);
+    this.leave = this.acts.button("logout", "quiet", async () => { await logOut(); widget.live.again(); });
+    put(this.leave.lastChild, t("widget.logout"));
     this.head = h("header", {}, h("h2"), h("p"));
     this.news = h("div", { class: "news" });
     this.foot = h("footer");
@@ -30,7 +32,9 @@ export class Card {
       put(this.head.lastChild, isMoving(state) ? t("widget.between") : state.job.host || t("widget.nohost"));
       this.acts.update(shown);
     }
-    this.acts.words.hidden = !state?.job;
+    this.acts.tell();
+    this.acts.words.hidden = !state?.job && !widget.trouble;
+    able(this.leave, this.acts.sight.lacks(this.leave) !== "early");
     if (!state?.job) this.acts.el.hidden = true;
     this.#rebuild(shown);
     const time = this.news.querySelector(".elapsed");
@@ -46,7 +50,7 @@ export class Card {
     this.said = says;
     const at = document.activeElement, focused = at instanceof HTMLElement && this.el.contains(at) && !this.acts.el.contains(at) ? at.dataset.key : null;
     this.news.replaceChildren(...news(widget, shown).filter(Boolean));
-    this.foot.replaceChildren(...foot(widget).filter(Boolean));
+    this.foot.replaceChildren(...foot(widget, this.leave).filter(Boolean));
     if (focused) (this.el.querySelector(`[data-key="${focused}"]`) ?? widget.button).focus();
   }
 }
@@ -91,14 +95,13 @@ function person(state) {
     h("a", { class: "button primary", href: `/login?job=${data.job}`, target: "floatgate", rel: "noopener", "data-key": "login" }, t("widget.login")));
 }
 
-function foot(widget) {
+function foot(widget, leave) {
   const you = widget.state?.you;
   const tool = (key, words, drawing, turn, click) => h("button", { type: "button", class: "tool", "data-key": key, "data-turn": turn, "aria-label": words, title: words, on: { click } }, icon(ICONS[drawing], 13));
-  const leave = async () => { await logOut(); widget.live.again(); };
   const corners = Object.keys(CORNERS).map((where) => tool(where, t(`widget.to.${where}`), "corner", CORNERS[where], () => widget.place.to(where)));
   return [
     you && h("span", { class: "who", title: you.user }, you.user),
-    you && h("button", { type: "button", class: "quiet", "data-key": "logout", on: { click: leave } }, t("widget.logout")),
+    you && !widget.alone && leave,
     !widget.place.ours && h("span", { class: "tools" },
       h("span", { class: "tools", role: "group", "aria-label": t("widget.to") }, ...corners),
       widget.mini ? tool("mini", t("widget.large"), "large", null, () => widget.shrink(false)) : tool("mini", t("widget.small"), "small", null, () => widget.shrink(true)),

@@ -20,6 +20,9 @@ export function h(tag, props = {}, ...children) {
 /** Text that is set only when it is another: a selection in it stays. @param {Node|null} el @param {string} text */
 export const put = (el, text) => { if (el && el.textContent !== text) el.textContent = text; };
 
+/** Whether a button can be pressed; one that cannot stays where keys and readers of the screen find it. @param {Element} el @param {boolean} is */
+export const able = (el, is) => (is ? el.removeAttribute("aria-disabled") : el.setAttribute("aria-disabled", "true"));
+
 /** An icon, drawn with strokes in the colour of the text. @param {string} path @param {number} [size] */
 export function icon(path, size = 16) {
   const space = "http://www.w3.org/2000/svg";

@@ -22,6 +22,8 @@ export class Place extends EventTarget {
   /** @type {[number, number, boolean]} */
   #size = [150, 26, false];
   #settling = 0;
+  /** @type {Record<string, any>|null} what came while a question is asked */
+  #late = null;
   /** Whether the page around has said how large it is and whose. */
   seen = false;
   /** Whether the page around is the gateway's own. */
@@ -30,7 +32,7 @@ export class Place extends EventTarget {
   /** Take the first message port that the page around us offers, if it is a page of this job. */
   listen() {
     addEventListener("message", ({ source, origin, data: text, ports }) => {
-      if (source !== parent || parent === window || !data.origins.includes(origin) || text !== "floatgate" || !ports[0]) return;
+      if (source !== parent || parent === window || this.#late || !data.origins.includes(origin) || text !== "floatgate" || !ports[0]) return;
       this.#port?.close();
       this.#port = ports[0];
       this.#port.onmessage = (event) => this.#hear(event.data);
@@ -44,6 +46,13 @@ export class Place extends EventTarget {
   size(width, height, open) {
     this.#size = [width, height, open];
     this.#show();
+  }
+
+  /** While a question is asked nothing that the page says moves or turns what is shown. @param {boolean} is */
+  hold(is) {
+    const late = this.#late;
+    this.#late = is ? {} : null;
+    if (!is) this.#hear(late);
   }
 
   tell(message) {
@@ -87,6 +96,11 @@ export class Place extends EventTarget {
 
   #hear(m) {
     if (!m || typeof m !== "object") return;
+    if (this.#late) {
+      const { theme, view, free, dropped, ...rest } = m;
+      for (const [key, value] of Object.entries({ theme, view, dropped })) if (value) this.#late[key] = value;
+      m = rest;
+    }
     if (Array.isArray(m.theme)) this.#wear(m.theme);
     if (Array.isArray(m.view)) this.#resize(m.view.map(Number));
     if (Array.isArray(m.free)) this.#answer(m.free);

@@ -34,6 +34,10 @@ class JobControl extends HTMLElement {
   mini = localStorage.getItem(MINI) === "1";
   hiding = sessionStorage.getItem(HIDING) === "1";
   said = "";
+  /** Whether it is a window of its own, which nobody looks for: it tells the state and does nothing. */
+  alone = parent === window;
+  /** Whether keys are meant for us: somebody pressed the pointer here since we have the focus, or Tab ("down" while it is). */
+  hand = "";
 
   connectedCallback() {
     this.build();
@@ -72,6 +76,10 @@ class JobControl extends HTMLElement {
   listen() {
     this.root.addEventListener("pointerdown", () => this.place.tell({ active: 1 }));
     this.root.addEventListener("keydown", (event) => this.key(event));
+    addEventListener("blur", () => { this.hand = ""; });
+    addEventListener("pointerdown", () => { this.hand = "here"; }, true);
+    addEventListener("keyup", (event) => { if (event.key === "Tab" && this.hand === "down") this.hand = "here"; }, true);
+    addEventListener("keydown", (event) => this.mean(event), true);
     this.drag(this.grip, 0);
     this.drag(this.button, SLOP);
   }
@@ -147,10 +155,18 @@ class JobControl extends HTMLElement {
     this.toggle(false);
   }
 
-  /** The keys that bring it back were pressed in the page. */
+  /** The keys that bring it back were pressed in the page, which may say so when it likes: to what is there it does nothing. */
   come() {
+    if (!this.hiding) return;
     this.hide(false);
     this.button.focus();
+  }
+
+  /** The page can give us the focus whenever it likes: no key presses a button before Tab was pressed here, nor while held. */
+  mean(event) {
+    if (event.key === "Tab" && !event.repeat && !this.hand) this.hand = "down";
+    const presses = event.key === "Enter" || event.key === " ";
+    if (presses && event.target.dataset?.key && (event.repeat || this.hand !== "here")) event.preventDefault();
   }
 
   key(event) {
@@ -213,6 +229,7 @@ class JobControl extends HTMLElement {
     this.grip.hidden = this.place.ours;
     this.bar(shown);
     this.card.el.hidden = !this.open;
+    this.card.acts.sight.look(this.open);
     this.button.setAttribute("aria-expanded", String(this.open));
     if (this.open) this.card.update(shown);
     this.say(this.asked ? t(`widget.asked.${this.asked.act}`) : shown.moving ? t("widget.moving.text") : this.told(shown));

@@ -1,12 +1,11 @@
 // The gateway's own windows: the login, and the question before an act that stops work. They are top-level, so that
 // their address is in plain sight and no page can lie over them; the frame hears of a login by the `storage` event.
 import { h, icon, put } from "./dom.js";
+import { Presence } from "./presence.js";
 import { call, current, logIn, Refusal, tellAsked } from "./session.js";
 import { data, refusal, t } from "./words.js";
 
 const LOCK = "M4.5 7.2h7v5.6h-7zM6 7V5.2a2 2 0 0 1 4 0V7";
-const REST = 800;      // ms for which the window must be visible and focused before its button works
-const SIGN = 250;      // ms from the first sign of a person until the button works
 const FAREWELL = 1500; // ms for which the result stands before the window closes
 
 class GatewayWindow extends HTMLElement {
@@ -79,27 +78,26 @@ class GatewayWindow extends HTMLElement {
 
   question(state, trouble) {
     const { job } = state, act = data.act;
-    const name = act === "cancel" ? field("name", t("window.cancel.name", { name: job.name }), { autocomplete: "off", spellcheck: "false" }) : null;
-    const button = h("button", { class: `button ${act === "cancel" ? "danger" : "primary"}`, "aria-disabled": "true", "aria-describedby": "hint" }, t(`window.${act}.act`));
+    const name = act === "cancel" ? field("name", t("window.cancel.name", { name: job.name }), { autocomplete: "off", spellcheck: "false", "aria-describedby": "hint" }) : null;
+    const button = h("button", { type: "button", class: `button ${act === "cancel" ? "danger" : "primary"}`, "aria-disabled": "true", "aria-describedby": "hint" }, t(`window.${act}.act`));
     const hint = h("p", { class: "hint", id: "hint" });
     const said = h("p", { class: "trouble", role: "alert", hidden: !trouble }, trouble);
     let nonce = call("/api/ask", { job: data.job, act });
     nonce.catch(() => {});
-    const lacking = arm(() => !name || name.input.value.trim() === job.name);
+    const presence = new Presence(button, name && name.input, job.name);
     const look = () => {
-      const lack = lacking();
+      const lack = presence.lacking();
       put(hint, lack && t(`window.hint.${lack}`));
       if (lack) button.setAttribute("aria-disabled", "true");
       else button.removeAttribute("aria-disabled");
     };
     const timer = setInterval(look, 100);
     look();
-    let busy = false;
-    const submit = async (event) => {
-      event.preventDefault();
-      if (busy || lacking() || !event.isTrusted) return;
-      busy = true;
+    const go = async (event) => {
+      if (!presence.means(event)) return;
+      presence.stop();
       clearInterval(timer);
+      button.removeEventListener("click", go);
       button.setAttribute("aria-disabled", "true");
       button.textContent = t("widget.busy");
       try {
@@ -112,9 +110,10 @@ class GatewayWindow extends HTMLElement {
         this.confirm(refusal(error.doc));
       }
     };
+    button.addEventListener("click", go);
+    // No Enter in the field sends this form: it has no submit button, and what would be sent is stopped.
     this.show(t(`window.${act}.title`), facts(state), h("p", {}, t(`window.${act}.text`)),
-      h("form", { on: { submit } }, name?.row, said, h("p", { class: "acts" }, button, h("button", { type: "button", class: "button", on: { click: () => window.close() } }, t("window.keep"))), hint));
-    if (name && document.hasFocus()) name.input.focus();
+      h("form", { on: { submit: (event) => event.preventDefault() } }, name?.row, said, h("p", { class: "acts" }, button, h("button", { type: "button", class: "button", on: { click: () => window.close() } }, t("window.keep"))), hint));
   }
 }
 
@@ -129,28 +128,5 @@ function field(id, label, attributes) {
 }
 
 const closer = () => h("p", { class: "acts" }, h("button", { type: "button", class: "button", on: { click: () => window.close() } }, t("window.close")));
-
-/**
- * What is still missing before the button works, "" when nothing is: that a person is here. The window has been visible
- * and focused for a while, and the pointer moved or a key was pressed in it: a window that jumps under a double click or
- * under somebody's typing has neither. The key that is this sign cannot be the one that presses the button.
- * @param {() => boolean} named
- * @returns {() => "" | "here" | "rest" | "name"}
- */
-function arm(named) {
-  let since = Infinity, alive = Infinity;
-  const here = (event) => { if (event.isTrusted) alive = Math.min(alive, performance.now()); };
-  addEventListener("pointermove", here);
-  addEventListener("pointerdown", here);
-  addEventListener("keydown", here);
-  return () => {
-    const now = performance.now();
-    if (document.hidden || !document.hasFocus()) since = Infinity;
-    else since = Math.min(since, now);
-    if (alive === Infinity) return "here";
-    if (!named()) return "name";
-    return now - since >= REST && now - alive >= SIGN ? "" : "rest";
-  };
-}
 
 customElements.define("gateway-window", GatewayWindow);

@@ -24,21 +24,25 @@ async def login(request: web.Request) -> web.Response:
     counted = (f"address {request.remote}", f"user {username}")
     if not all(office.failures.allows(one, now) for one in counted):
         raise Denied(Denial.TOO_MANY_TRIES)
-    found = await _log_in(office, username, password, counted)
+    for one in counted:
+        office.failures.fail(one, now)  # before anything is awaited: of tries at once no more pass either
+    found = await _log_in(office, username, password, counted, now)
+    office.failures.forgive(counted[0], now)
     office.failures.clear(counted[1])
     office.audit.note("login", user=found["username"], address=request.remote or "")
     token = office.sessions.open(found["username"], found["role"], found["token"], office.clock())
     return web.json_response({"token": token, "user": found["username"], "role": found["role"]})
 
 
-async def _log_in(office: Office, username: str, password: str, counted: tuple[str, ...]) -> dict[str, Any]:
+async def _log_in(office: Office, username: str, password: str, counted: tuple[str, ...], now: float) -> dict[str, Any]:
     try:
         return await rights.log_in(office, username, password)
     except Denied as denied:
         if denied.why is Denial.WRONG_PASSWORD:
-            for one in counted:
-                office.failures.fail(one, office.clock())
             office.audit.note("login failed", user=username[:64])
+        else:
+            for one in counted:
+                office.failures.forgive(one, now)
         raise
 
 
@@ -60,7 +64,7 @@ async def read(request: web.Request) -> web.Response:
     listener = office.listener(job)
     doc = state.public(listener, office.desk.now(), office.desk.linked)
     if guard.token(request) is not None:
-        doc |= await _private(office, guard.session(request), job)
+        doc |= await _private(office, guard.holder(request), job)
     return web.json_response(doc)
 
 
@@ -94,13 +98,25 @@ async def act(request: web.Request) -> web.Response:
     _require(verb not in _CONFIRMED_BY_NAME or name.strip() == listener.name, Denial.WRONG_NAME)
     _require(office.nonces.redeem(nonce, session.key, job, verb, office.clock()), Denial.STALE)
     _require(verb in listener.actions, Denial.NOT_NOW)
-    _require(verb != "migrate" or office.moves.allows(job, office.clock()), Denial.TOO_SOON)
     await rights.job(office, session, job)
-    await rights.act(office, session, job, verb)
     if verb == "migrate":
-        office.moves.fail(job, office.clock())
+        await _move(office, session, job)
+    else:
+        await rights.act(office, session, job, verb)
     office.audit.note("act", act=verb, job=job, user=session.user, address=request.remote or "")
     return web.json_response({}, status=202)
+
+
+async def _move(office: Office, session: Session, job: str) -> None:
+    """One in a while; counted before anything is awaited, and not when nothing comes of it. Raises Denied."""
+    now = office.clock()
+    _require(office.moves.allows(job, now), Denial.TOO_SOON)
+    office.moves.fail(job, now)
+    try:
+        await rights.act(office, session, job, "migrate")
+    except Denied:
+        office.moves.forgive(job, now)
+        raise
 
 
 def _require(fits: bool, why: Denial) -> None:

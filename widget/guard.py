@@ -70,9 +70,15 @@ def token(request: web.Request) -> str | None:
 
 
 def session(request: web.Request) -> Session:
-    """Whose request it is; counts as a use. Raises Denied."""
+    """Whose request it is; counts as a use: for what only a person asks for. Raises Denied."""
+    request.app[OFFICE].sessions.use(token(request) or "", request.app[OFFICE].clock())
+    return holder(request)
+
+
+def holder(request: web.Request) -> Session:
+    """As `session`, and does not count: for what an open tab asks for by itself. Raises Denied."""
     office, bearer = request.app[OFFICE], token(request)
-    found = None if bearer is None else office.sessions.use(bearer, office.clock())
+    found = None if bearer is None else office.sessions.find(bearer, office.clock())
     if found is None:
         raise Denied(Denial.NOT_LOGGED_IN)
     return found

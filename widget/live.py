@@ -1,7 +1,8 @@
 """The live connection of one visible frame: the job's state now, and at every change.
 
 Its first frame says who it is, so that no token stands in an address: `{"token": "…"}` or `{"token": null}`. A
-token that ends while the connection is open ends the private part, not the connection.
+token that ends while the connection is open ends the private part, not the connection. Looking is no use of a token:
+an open tab connects by itself, whoever left the desk.
 """
 
 from __future__ import annotations
@@ -41,8 +42,6 @@ async def _serve(office: Office, job: str, socket: web.WebSocketResponse) -> Non
     except (TimeoutError, ValueError, TypeError, KeyError):
         await socket.close(code=1008, message=b"say who you are")
         return
-    if token is not None:
-        office.sessions.use(token, office.clock())
     telling = asyncio.create_task(_tell(office, job, token, socket))
     try:
         async for _ in socket:

@@ -26,7 +26,7 @@ ALWAYS = {
     "Cache-Control": "no-store",
     "Permissions-Policy": ", ".join(f"{one}=()" for one in _FEATURES),
 }
-TOP_LEVEL = {"Cross-Origin-Opener-Policy": "same-origin"}  # whoever opened a login window gets no handle on it
+TOP_LEVEL = {"Cross-Origin-Opener-Policy": "same-origin"}  # whoever opened a window of ours gets no handle on it
 FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}  # the address contains a hash of the content
 NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 

@@ -26,6 +26,12 @@ class Throttle:
         while len(self._failures) > self._names:
             self._failures.popitem(last=False)
 
+    def forgive(self, name: str, now: float) -> None:
+        """What was counted as a failure of `name` at `now`, before its end was known, was none."""
+        recent = self._failures.get(name, deque())
+        if now in recent:
+            recent.remove(now)
+
     def clear(self, name: str) -> None:
         """`name` has succeeded."""
         self._failures.pop(name, None)

@@ -27,6 +27,7 @@ async def frame(request: web.Request) -> web.Response:
     }
     response = _page(request, "frame.html", data, framed_by=ports)
     response.headers["Cross-Origin-Resource-Policy"] = policy.resource(place)
+    response.headers.update(policy.TOP_LEVEL)  # in a frame it says nothing
     return response
 
 

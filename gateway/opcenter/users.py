@@ -74,11 +74,9 @@ class Users:
         self._throttle(name)
         async with self._store.read() as connection:
             row = (await connection.execute(sa.select(users).where(users.c.name == name))).first()
-        right = await self._verify(self._dummy if row is None else row.password, password)
+        right = await self._try(name, self._dummy if row is None else row.password, password)
         if row is None or not right:
-            self._fail(name)
             raise Refusal(Code.NOT_LOGGED_IN, _WRONG)
-        self._failures.pop(name, None)
         return await self._begin(Who(row.name, row.role, row.number))
 
     async def admin_token(self) -> str:
@@ -180,8 +178,7 @@ class Users:
         self._throttle(name)
         async with self._store.read() as connection:
             hashed = (await connection.execute(sa.select(users.c.password).where(users.c.name == name))).scalar()
-        if not await self._verify(hashed or self._dummy, old or ""):
-            self._fail(name)
+        if not await self._try(name, hashed or self._dummy, old or ""):
             raise Refusal(Code.FORBIDDEN, "The old password is wrong: give the one that you log in with")
 
     async def _begin(self, who: Who) -> tuple[str, Who]:
@@ -203,6 +200,19 @@ class Users:
         if len(recent) >= self._policy.login_tries:
             wait = max(1, (recent[0] + window - now) // 1000)
             raise Refusal(Code.UNAVAILABLE, f"Too many failed logins for this name: wait {wait} s and try again")
+
+    async def _try(self, name: str, hashed: str, password: str) -> bool:
+        """`_verify`, counted as a failure before it begins: of tries at once no more pass than one by one."""
+        self._throttle(name)
+        self._fail(name)
+        try:
+            right = await self._verify(hashed, password)
+        except Refusal:
+            self._failures.get(name, [0]).pop()
+            raise
+        if right:
+            self._failures.pop(name, None)
+        return right
 
     def _fail(self, name: str) -> None:
         times = self._failures.setdefault(name, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -140,6 +141,12 @@ async def test_too_many_failures_of_a_name_make_it_wait_known_or_not(users: User
             assert limited.sentence == "Too many failed logins for this name: wait 60 s and try again"
     clock.now += 61_000
     await users.login("ada", "correct horse")
+
+
+async def test_no_more_tries_pass_at_once_than_one_by_one(users: Users) -> None:
+    tries = await asyncio.gather(*(refusal(users.login("ada", f"guess {one}")) for one in range(12)))
+    assert [one.code for one in tries].count(Code.NOT_LOGGED_IN) == 3
+    assert [one.code for one in tries].count(Code.UNAVAILABLE) == 9
 
 
 async def test_the_names_that_are_remembered_are_bounded(users: Users) -> None:

@@ -205,9 +205,13 @@ async def test_cancel_asks_for_the_job_s_name(page: Page, here: Stage) -> None:
         await widget(page).get_by_role("link", name="Cancel job…").click()
     window = await opening.value
     button = window.get_by_role("button", name="Cancel the job")
-    await window.get_by_label(re.compile("Type the job")).press_sequentially("rstudi")
+    name = window.get_by_label(re.compile("Type the job"))
+    await expect(name).to_have_accessible_description(re.compile("Click into the field"))
+    await window.wait_for_timeout(900)  # a person reads it
+    await name.click()
+    await window.keyboard.type("rstudi")
     await expect(button).to_be_disabled()
-    await window.get_by_label(re.compile("Type the job")).press_sequentially("o")
+    await window.keyboard.type("o")
     await expect(button).to_be_enabled()
     async with window.expect_event("close"):
         await button.click()

@@ -97,6 +97,46 @@ async def test_failed_logins_are_slowed_down(caller: Caller) -> None:
     assert await caller.log_in() == 200
 
 
+async def test_tries_at_once_are_slowed_down_as_tries_one_by_one(caller: Caller) -> None:
+    """C15: and what the OpCenter did not answer was no try."""
+    tries = await asyncio.gather(*(caller.log_in("alice", f"guess {one}") for one in range(40)))
+    assert (tries.count(401), tries.count(429)) == (5, 35)
+    assert len([one for one in caller.here.opcenter.seen if one[0] == "login"]) == 5
+    caller.here.clock.ahead += Limits().login_window
+    for _ in range(8):
+        assert await caller.log_in() == 200
+
+
+async def test_of_two_moves_at_once_one_is_made_and_a_refused_one_is_not_counted(caller: Caller) -> None:
+    await caller.log_in()
+    nonces = [(await caller.post("/api/ask", {"job": JOB, "act": "migrate"}))[1]["nonce"] for _ in range(3)]
+    bodies = [{"job": JOB, "act": "migrate", "nonce": one, "name": ""} for one in nonces]
+    caller.here.clock.ahead += 1
+    caller.here.opcenter.refusal = (409, 1005, "The job moves already")
+    assert (await caller.post("/api/act", bodies[0]))[0] == 409
+    answers = await asyncio.gather(*(caller.post("/api/act", one) for one in bodies[1:]))
+    assert sorted(status for status, _ in answers) == [202, 429]
+    assert caller.here.opcenter.acts == [("alice", "migrate")]
+
+
+async def test_a_tab_that_is_left_open_is_no_use_of_a_login(caller: Caller) -> None:
+    """C15: it asks for the state each half minute, and connects anew when it is shown or loaded."""
+    await caller.log_in()
+    minutes = 0
+    while (await caller.get(f"/api/state/{JOB}"))[0] == 200:
+        url = f"{caller.here.control}/api/live/{JOB}".replace("http", "ws", 1)
+        async with caller.session.ws_connect(url, headers={"Origin": caller.here.control}) as socket:
+            await socket.send_json({"token": caller.token})
+            assert "you" in await socket.receive_json()
+        caller.here.clock.ahead += 60
+        minutes += 1
+    assert minutes == Limits().session_idle / 60
+    await caller.log_in()
+    for _ in range(3):
+        caller.here.clock.ahead += Limits().session_idle - 60
+        assert (await caller.post("/api/ask", {"job": JOB, "act": "cancel"}))[0] == 200
+
+
 async def test_a_token_ends_by_idleness_age_and_logout(caller: Caller) -> None:
     """C15."""
     await caller.log_in()
