@@ -1,7 +1,8 @@
 """The end of everything, for `float up`: jobs are suspended where their state can be saved, else cancelled.
 
 Where an engine saves states a job that cannot be saved just now is not ended: its state is the user's, and the end has
-promised to keep it. It runs on, and the next OpCenter finds it.
+promised to keep it. It runs on, and the next OpCenter finds it. Its gateways have let go of it before the end: nobody
+would tell them later.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from gateway.types import JobId, JobStatus
 
 from .book import Book
 from .events import Reader
+from .gateways import Gateways
 from .model import ENDED, Job
 from .store import STORE_ERRORS
 from .verbs import Verbs
@@ -46,11 +48,13 @@ class Finished:
 class Finish:
     """`run` once; the job loop must run meanwhile."""
 
-    def __init__(self, book: Book, verbs: Verbs, engine: Engine, timeouts: Timeouts) -> None:
+    def __init__(self, book: Book, gateways: Gateways, verbs: Verbs, engine: Engine, timeouts: Timeouts) -> None:
         self._book = book
+        self._gateways = gateways
         self._verbs = verbs
         self._saves = isinstance(engine, Checkpoints) and engine.capabilities().real
         self._look = timeouts.look
+        self._patience = timeouts.drain_report
         self._deadline = timeouts.drain_report + timeouts.checkpoint + timeouts.stop_grace
         self._asked: set[JobId] = set()
         self._kept: dict[JobId, str] = {}
@@ -71,7 +75,9 @@ class Finish:
         finally:
             winding.cancel()
             await asyncio.gather(winding, return_exceptions=True)
-        return await self._finished()
+        finished = await self._finished()
+        await self._release(finished.left)
+        return finished
 
     async def _wind_down(self, reason: str) -> None:
         with self._book.bus.reader() as reader:
@@ -117,6 +123,20 @@ class Finish:
                 self._asked.add(job.id)
             case JobStatus.EXECUTING | JobStatus.SUBMITTED | JobStatus.INITIALIZING | JobStatus.STARTING:
                 await self._verbs.cancel(job, reason)
+
+    async def _release(self, left: tuple[Left, ...]) -> None:
+        """Until the gateways of what runs on serve it again; a gateway that says nothing is not waited for for ever."""
+        with suppress(TimeoutError), self._book.bus.reader() as reader:
+            async with asyncio.timeout(self._patience):
+                while not await self._told(left):
+                    await self._news(reader)
+
+    async def _told(self, left: tuple[Left, ...]) -> bool:
+        try:
+            return all([await self._gateways.told(one.job.id) for one in left])
+        except STORE_ERRORS:
+            _log.exception("gateways cannot be told")
+            return True
 
     async def _finished(self) -> Finished:
         try:

@@ -233,6 +233,12 @@ class Gateways:
                 owing.add(gateway.id)
         return frozenset(owing)
 
+    async def told(self, job: JobId) -> bool:
+        """Whether the job's present state is in force in all its gateways that are linked or run."""
+        known = {gateway.id: gateway for _, gateway in await self.of_job(job)}
+        reached = [one.id for one in known.values() if self._links.peer(one.id).linked or self._alive(one)]
+        return all([await self._links.in_force(one) for one in reached])
+
     def status(self, gateway: Gateway) -> str:
         """Ready when it is linked and has put a snapshot into force."""
         peer = self._links.peer(gateway.id)

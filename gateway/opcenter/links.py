@@ -148,6 +148,12 @@ class Links:
         peer.activity = {key: one for key, one in peer.activity.items() if key[1] in ports}
         peer.news.set()
 
+    async def in_force(self, gateway: GatewayId) -> bool:
+        """Whether it has acknowledged, on its present connection, what the store says now."""
+        await self.publish(gateway)
+        peer = self.peer(gateway)
+        return peer.snapshot is not None and peer.acked == peer.snapshot.version
+
     async def reload(self, gateway: GatewayId) -> bool:
         """Tell it to become the newest program. False when it is not connected."""
         socket = self.peer(gateway).socket

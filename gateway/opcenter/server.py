@@ -181,7 +181,7 @@ class OpCenter:
         keeper = Keeper(gateways.folder, lambda: self._url, store, bus, links, processes, times, policy, clock)
         links.look_at = jobs.kick
         bus.listeners += [links.heard, jobs.heard, keeper.heard]
-        self._keeper, self._finish = keeper, Finish(book, verbs, engine, times)
+        self._keeper, self._finish = keeper, Finish(book, gateways, verbs, engine, times)
         self._runs = (links.run, jobs.run, keeper.run)
         return Center(
             users=users,

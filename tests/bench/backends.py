@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .processes import BenchFailed, Processes, free_port
+from tests.ports import free_port
+
+from .processes import BenchFailed, Processes
 from .tools import compiled, found
 
 KIB, MIB = 1 << 10, 1 << 20

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gateway.types import GateState, GatewayId, JobId, JobStatus, Listener, Rule, Snapshot
+from tests.ports import free_port
 
 from .peer import Proxy, Room
 from .probe import until_ready
-from .processes import Command, free_port
+from .processes import Command
 
 ROOT = Path(__file__).parent.parent.parent
 GATEWAY = GatewayId("g-abcdefghijklmnopqrstu")

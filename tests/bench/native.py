@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tests.ports import free_port
+
 from .peer import Proxy, Room
-from .processes import Command, free_port
+from .processes import Command
 from .tools import found
 
 

@@ -23,12 +23,6 @@ class BenchFailed(Exception):
     """A program of the benchmark could not be started or gave no result. The text is one sentence."""
 
 
-def free_port() -> int:
-    """A TCP port on loopback that nobody has at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
 @dataclass
 class Processes:
     """What was started, in order; ended in the reverse order by `close`."""

@@ -6,8 +6,10 @@ import json
 import urllib.request
 from collections.abc import Mapping
 
+from tests.ports import free_port
+
 from .peer import Proxy, Room
-from .processes import Command, free_port
+from .processes import Command
 from .tools import HOME, found
 
 CHP = "configurable-http-proxy"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from gateway.config import Config, Timeouts
 from gateway.engines.fake import FakeEngine
 from gateway.opcenter import OpCenter
 from gateway.opcenter.policy import Policy
+from tests.ports import free_ports
 
 ROOT = Path(__file__).parent.parent.parent
 DEADLINE = 60.0
@@ -126,7 +126,7 @@ async def world(tmp_path: Path, server: tuple[str, int], monkeypatch: pytest.Mon
     opcenter = OpCenter(home, port=0, engine=engine, config=Config(home, TIMES), policy=QUICK)
     opened = await opcenter.open()
     assert opened.first_password
-    low = free_ports(21)
+    low, *_ = free_ports(21)
     try:
         yield World(
             opcenter, engine, opened.address.removeprefix("http://"), opened.first_password, low, low + 19, low + 20
@@ -168,19 +168,3 @@ async def executing(user: Shell, world: World, more: str = "") -> str:
 def field(text: str, name: str) -> str:
     """What scripts do: the first line with `name:`, its second word."""
     return next(line.split()[1] for line in text.splitlines() if f"{name}:" in line)
-
-
-def free_ports(count: int) -> int:
-    """The first of so many free ports next to each other."""
-    for low in range(20000 + os.getpid() % 1000 * 20, 60000, count):
-        sockets = []
-        try:
-            for port in range(low, low + count):
-                sockets.append(socket.create_server(("127.0.0.1", port)))
-        except OSError:
-            continue
-        finally:
-            for one in sockets:
-                one.close()
-        return low
-    raise AssertionError("no free ports")

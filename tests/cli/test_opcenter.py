@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from .conftest import Shell, free_ports
+from tests.ports import free_port
+
+from .conftest import Shell
 
 
 @pytest.fixture
 async def detached(shell: Shell) -> AsyncIterator[tuple[str, str]]:
     """Its address and the admin's first password; it runs in the background."""
     shell.environ |= {"FLOATGATE_ENGINE": "plain"}
-    said = await shell.out(f"float opcenter start --detach --port {free_ports(1)}")
+    said = await shell.out(f"float opcenter start --detach --port {free_port()}")
     found = re.search(r"OpCenter and console: http://(\S+)/\nLogin: admin / (\S+) ", said)
     assert found and "float opcenter stop ends it" in said, said
     yield found[1], found[2]

@@ -20,8 +20,9 @@ import pytest
 
 from gateway.engines.local import criu, machine
 from gateway.engines.local.network import tag
+from tests.ports import free_ports
 
-from .conftest import DEADLINE, Shell, field, free_ports
+from .conftest import DEADLINE, Shell, field
 
 REAL = machine.examine().tools is not None
 capsules = pytest.mark.skipif(not REAL, reason="needs root and a working CRIU")
@@ -81,7 +82,7 @@ class Machine:
 
     def __init__(self, shell: Shell) -> None:
         self.shell = shell
-        self.low = free_ports(13)
+        self.low = free_ports(13)[0]
         self.all: list[Up] = []
 
     async def up(self, options: str = "--template rstudio") -> Up:

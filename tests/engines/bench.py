@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.engines.base import Absent, PlacementId, Program, Running
+from tests.ports import free_port
 
 COUNTER = Path(__file__).with_name("counter.py")
 DEADLINE = 20.0  # seconds for anything that a test waits for; the slowest takes two on a busy machine
@@ -38,7 +38,7 @@ class Bench:
     break_restore: Callable[[Any, Program], contextlib.AbstractAsyncContextManager[Program]]
     runs: bool = True
     maker: str = ""
-    port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
     engines: list[Any] = field(default_factory=list)
     images: list[Path] = field(default_factory=list)
     _placements: int = 0
@@ -172,21 +172,3 @@ async def closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
 async def absent(engine: Any, placement: PlacementId) -> bool:
     """Whether the engine is certain that there is no such placement."""
     return isinstance(await engine.look(placement), Absent)
-
-
-def free_port() -> int:
-    """A port that nobody has on any address."""
-    with socket.socket() as one:
-        one.bind(("0.0.0.0", 0))
-        return int(one.getsockname()[1])
-
-
-def processes(folder: Path) -> list[str]:
-    """The command lines of all processes that name this folder."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if str(folder) in line:
-                found.append(line)
-    return found

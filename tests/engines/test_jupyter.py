@@ -16,9 +16,10 @@ import aiohttp
 import pytest
 
 from gateway.engines.base import PlacementId, Program
-from tests.engines.bench import DEADLINE, free_port, until
+from tests.engines.bench import DEADLINE, until
 from tests.engines.makers import FOUND, capsules
 from tests.engines.test_capsules import nothing_left
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.root,

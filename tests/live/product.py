@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -102,23 +101,6 @@ def environment(home: Path) -> dict[str, str]:
 def children(pid: int) -> list[int]:
     """Process ids of a process's children."""
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def free_range(size: int) -> tuple[int, int]:
-    """A range of ports of which none is in use now; another run of the tests looks elsewhere first."""
-    first = 20000 + os.getpid() % 30000 // size * size
-    for low in [*range(first, 50000, size), *range(20000, first, size)]:
-        socks = []
-        try:
-            for port in range(low, low + size):
-                socks.append(socket.create_server(("127.0.0.1", port)))
-            return low, low + size - 1
-        except OSError:
-            continue
-        finally:
-            for one in socks:
-                one.close()
-    raise RuntimeError("no free range of ports")
 
 
 @asynccontextmanager

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.peers import eventually
+from tests.ports import free_ports
 
 from .notebook import browser, notebook
-from .product import Product, children, free_range, product
+from .product import Product, children, product
 
 pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.criu, pytest.mark.root]
 
@@ -31,7 +32,7 @@ def gateway_pid(running: Product) -> int:
 
 
 async def test_the_opcenter_is_killed_and_the_user_goes_on_working(tmp_path: Path) -> None:
-    low, high = free_range(12)
+    low, *_, high = free_ports(12)
     async with browser() as chrome, AsyncExitStack() as stack:
         async with product(tmp_path, (low, high - 1), high) as running:
             url, before = running.access_url, await running.job()
@@ -52,7 +53,7 @@ async def test_the_opcenter_is_killed_and_the_user_goes_on_working(tmp_path: Pat
 
 
 async def test_a_worker_is_killed_and_a_reload_finds_everything(tmp_path: Path) -> None:
-    low, high = free_range(12)
+    low, *_, high = free_ports(12)
     async with product(tmp_path, (low, high - 1), high) as running, browser() as chrome:
         async with notebook(chrome, running.access_url, ["value = 41", "print(value + 1)"]) as page:
             await page.run(0)

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.ports import free_ports
+
 from .notebook import Notebook, browser, notebook, screenshot_folder
-from .product import Product, free_range, product
+from .product import Product, product
 
 pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.criu, pytest.mark.root]
 
@@ -48,7 +50,7 @@ async def wait_for(running: Product, status: str) -> dict[str, object]:
 
 
 async def test_two_moves_and_a_suspend_while_a_cell_prints(tmp_path: Path) -> None:
-    low, high = free_range(12)
+    low, *_, high = free_ports(12)
     async with product(tmp_path, (low, high - 1), high) as running, browser() as chrome:
         first = await running.job()
         assert first["gateway"]["accessURLs"][0] == running.access_url  # type: ignore[index]
@@ -111,7 +113,7 @@ def _namespaces_of(hosts: list[object]) -> list[str]:
 
 
 async def test_ctrl_c_and_the_same_session_again(tmp_path: Path) -> None:
-    low, high = free_range(12)
+    low, *_, high = free_ports(12)
     async with product(tmp_path, (low, high - 1), high) as running, browser() as chrome:
         before, url, (user, password) = await running.job(), running.access_url, running.login
         async with notebook(chrome, url, [HOLD, STILL]) as page:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-import socket
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from gateway.engines.fake import FakeEngine
 from gateway.opcenter import OpCenter
 from gateway.opcenter.policy import Policy
 from gateway.opcenter.server import now_ms
+from tests.ports import free_port, free_ports
 
 from .peers import DEADLINE, GatewayPeer, NoProcesses, Server
 
@@ -32,9 +31,11 @@ QUICK = replace(Policy(), hash_passes=1, hash_memory=64, beat=0.2, follow=0.02, 
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> None:
+def quiet() -> Iterator[None]:
     """The log goes nowhere: pytest would show it with every failure."""
     structlog.configure(processors=[_drop])
+    yield
+    structlog.reset_defaults()
 
 
 def _drop(*_: object) -> Any:
@@ -48,7 +49,7 @@ class World:
         self.home = home
         self.engine = FakeEngine(behind=server.place)
         self.server = server
-        self.inner = any_port()  # where the program listens: other tests may run on this machine
+        self.inner = free_port()  # where the program listens: other tests may run on this machine
         self.processes = NoProcesses()
         self.password = ""
         self.ahead = 0  # ms by which the OpCenter's clock is ahead
@@ -160,46 +161,26 @@ async def api(world: World) -> OpCenterClient:
     return await world.start()
 
 
-@contextmanager
-def unwritable(world: World, *tables: str) -> Iterator[None]:
+@asynccontextmanager
+async def unwritable(world: World, *tables: str) -> AsyncIterator[None]:
     """Nothing can be changed in these tables, as if the disk were full."""
+    full = "SELECT RAISE(ABORT, 'database or disk is full')"
+    triggers = [(f"full_{table}_{verb}", verb, table) for table in tables for verb in ("INSERT", "UPDATE")]
+    made = [f"CREATE TRIGGER {name} BEFORE {verb} ON {table} BEGIN {full}; END" for name, verb, table in triggers]
+    await asyncio.to_thread(_execute, world, made)  # not here: the OpCenter may be in the middle of a transaction
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(_execute, world, [f"DROP TRIGGER {name}" for name, _, _ in triggers])
+
+
+def _execute(world: World, statements: Iterable[str]) -> None:
     with closing(sqlite3.connect(world.home / "opcenter.db", timeout=10, isolation_level=None)) as other:
-        for table in tables:
-            for verb in ("INSERT", "UPDATE"):
-                body = "SELECT RAISE(ABORT, 'database or disk is full')"
-                other.execute(f"CREATE TRIGGER full_{table}_{verb} BEFORE {verb} ON {table} BEGIN {body}; END")
-        try:
-            yield
-        finally:
-            for table in tables:
-                for verb in ("INSERT", "UPDATE"):
-                    other.execute(f"DROP TRIGGER full_{table}_{verb}")
-
-
-_STARTS = itertools.cycle(range(20000, 60000, 97))
+        for one in statements:
+            other.execute(one)
 
 
 def free_range(count: int = 11) -> str:
-    """A port range that no test had lately and whose first and last port are free now."""
-    for low in itertools.islice(_STARTS, 400):
-        if all(_free(port) for port in (low, low + count - 1)):
-            return f"{low}:{low + count - 1}"
-    raise RuntimeError("no free ports")
-
-
-def any_port() -> int:
-    """A port that is free on every address now."""
-    with socket.socket() as one:
-        one.bind(("0.0.0.0", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            one.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    """A port range that no test had, as the API writes it."""
+    found = free_ports(count)
+    return f"{found[0]}:{found[-1]}"

@@ -46,6 +46,8 @@ class GatewayPeer:
     def __init__(self, folder: Path, drains: bool = True) -> None:
         self.settings = json.loads((folder / "gateway.json").read_text())
         self.drains = drains
+        self.slow = 0.0  # seconds that a snapshot takes to be in force
+        self.acked = 0
         self.reloads = 0
         self.snapshots: list[Snapshot] = []
         self._news = asyncio.Condition()
@@ -131,7 +133,9 @@ class GatewayPeer:
                 return
 
     async def _react(self, snapshot: Snapshot) -> None:
+        await asyncio.sleep(self.slow)
         await self.say(type="ack", version=snapshot.version)
+        self.acked = snapshot.version
         held = [one for one in snapshot.listeners if one.gate is GateState.HELD]
         for one in held if self.drains else ():
             await self.report(one, drained=True)

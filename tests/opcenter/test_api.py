@@ -15,8 +15,9 @@ import pytest
 
 from gateway.client import OpCenterClient
 from gateway.errors import Code, Refusal
+from tests.ports import free_ports
 
-from .conftest import World, free_range
+from .conftest import World
 from .peers import DEADLINE
 
 NO_JOB = "0123456789abcdefghijk"
@@ -143,7 +144,7 @@ async def test_a_taken_range(world: World) -> None:
 
 
 async def test_a_port_that_somebody_else_has(world: World) -> None:
-    low, high = map(int, free_range().split(":"))
+    low, *_, high = free_ports(11)
     other = await asyncio.start_server(lambda *_: None, "127.0.0.1", high)
     async with other:
         no = await refused(world.api.post("/gateways", {"portRange": f"{low}:{high}"}))

@@ -33,7 +33,7 @@ async def test_a_log_that_cannot_be_written_ends_no_loop(world: World, full_log:
     failed = asyncio.create_task(world.center.wait())
     try:
         job = await world.running()
-        with unwritable(world, "jobs"):
+        async with unwritable(world, "jobs"):
             with pytest.raises(Refusal):
                 await world.api.post(f"/jobs/{job['id']}/migrate")
         await world.api.post(f"/jobs/{job['id']}/migrate")
@@ -48,7 +48,7 @@ async def test_who_may_look_may_still_look(world: World) -> None:
     """The note of a token's use is a nicety: reads go on without it."""
     await world.start()
     job = await world.running()
-    with unwritable(world, "sessions"):
+    async with unwritable(world, "sessions"):
         world.ahead = 3_600_000
         assert [one["id"] for one in await world.api.get("/jobs")] == [job["id"]]
 

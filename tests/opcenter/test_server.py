@@ -24,6 +24,7 @@ from gateway.engines.fake import Fail
 from gateway.errors import Code, Refusal
 from gateway.opcenter import OpCenter
 from gateway.opcenter.log import log_to
+from gateway.types import GateState, JobStatus
 from tests.cookieless import check
 
 from .conftest import TIMES, World, unwritable
@@ -200,6 +201,23 @@ async def test_finish_leaves_running_what_it_cannot_save(world: World) -> None:
     assert (world.engine.known(), world.processes.running) == ([], set())
 
 
+async def test_finish_has_the_gateways_let_go_of_what_runs_on(world: World) -> None:
+    """After the end nobody would tell them: what was held then would be held for ever."""
+    await world.start()
+    gateway = await world.gateway()
+    async with world.peer(gateway) as peer:
+        job = await world.running(gateway=gateway["id"])
+        world.engine.script("checkpoint", Fail("The disk is full."))
+        peer.slow = 0.3
+        assert world.center is not None
+        finished = await world.center.finish()
+        (newest,) = [one for one in peer.snapshots if one.version == peer.acked]
+        last = newest.listener(job["id"])
+    assert [left.why for left in finished.left] == ["The disk is full."]
+    assert last is not None and (last.gate, last.status) == (GateState.OPEN, JobStatus.EXECUTING)
+    assert GateState.HELD in [gate for gate, _, _ in peer.seen(job["id"])]
+
+
 async def test_finish_with_a_database_that_cannot_be_written(world: World) -> None:
     world.times = replace(TIMES, drain_report=0.05)
     await world.start()
@@ -207,7 +225,7 @@ async def test_finish_with_a_database_that_cannot_be_written(world: World) -> No
     job = await world.running(gateway=gateway["id"])
     await world.eventually(lambda: bool(world.processes.running))
     assert world.center is not None
-    with unwritable(world, "jobs", "sessions"):
+    async with unwritable(world, "jobs", "sessions"):
         finished = await world.center.finish()
         with pytest.raises(Refusal) as info:
             await world.center.admin_token()

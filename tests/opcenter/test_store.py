@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import shutil
-import socket
 import subprocess
 import warnings
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +25,7 @@ from gateway.opcenter.store import Store, async_url, sqlite_url
 from gateway.opcenter.tables import MIGRATIONS, history, jobs
 from gateway.opcenter.users import Users
 from gateway.types import GatewayId, JobId, JobStatus, Rule, new_job_id
+from tests.ports import free_port
 
 from .test_users import QUICK
 
@@ -47,9 +47,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         shutil.chown(data, "postgres")
     programs = Path(found).resolve().parent
     subprocess.run([*user, found, "-D", data / "d", "-A", "trust", "-U", "floatgate"], check=True, capture_output=True)
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     command = [*user, str(programs / "postgres"), "-D", data / "d", "-p", str(port), "-h", "127.0.0.1", "-k", data]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
         try:

@@ -6,18 +6,18 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.proxy.control import ControlPort
 from gateway.types import GatewayId, Rule, Snapshot
 from tests.cookieless import SECRET, ask, check
 from tests.peers import connect
+from tests.ports import free_port
 from widget.desk import Desk
-
-from .test_group import free_ports
 
 
 async def _control(home: Path) -> tuple[ControlPort, int]:
-    port = free_ports(1)[0]
+    port = free_port()
     desk = Desk("http://127.0.0.1:9", Snapshot(1, GatewayId("g"), "", "127.0.0.1", "127.0.0.1", 1, 2, port, 1))
     made = ControlPort(desk, home)
     made.set([Rule(1, 65535, "127.0.0.0/8")], [], [])
@@ -30,16 +30,16 @@ async def test_cookies_of_jobs_neither_lock_it_nor_get_out(
 ) -> None:
     control, port = await _control(tmp_path)
     try:
-        await check("127.0.0.1", port, "/metrics")
+        with capture_logs() as logged:
+            await check("127.0.0.1", port, "/metrics")
     finally:
         await control.close()
-    said = "".join(capfd.readouterr()) + caplog.text
-    assert "not HTTP" in said
-    assert "SECRET" not in said
+    assert "not HTTP" in [one["event"] for one in logged]
+    assert "SECRET" not in "".join([*map(str, logged), *capfd.readouterr(), caplog.text])
 
 
 async def test_a_fault_of_ours_is_logged_without_its_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     control, port = await _control(tmp_path)
 
@@ -48,13 +48,15 @@ async def test_a_fault_of_ours_is_logged_without_its_words(
 
     monkeypatch.setattr(control.metrics, "collect", fail)
     try:
-        head, body = await ask("127.0.0.1", port, b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        with capture_logs() as logged:
+            head, body = await ask("127.0.0.1", port, b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     finally:
         await control.close()
     assert head.startswith(b"HTTP/1.1 503 ") and b"nosniff" in head
-    said = "".join(capfd.readouterr())
-    assert "RuntimeError" in said and "test_control.py" in said
-    assert b"SECRET" not in head + body and "SECRET" not in said
+    (fault,) = [one for one in logged if one["log_level"] == "error"]
+    assert fault["why"] == "RuntimeError" and "test_control.py" in str(fault["at"])
+    assert b"SECRET" not in head + body
+    assert "SECRET" not in "".join([*map(str, logged), *capfd.readouterr(), caplog.text])
 
 
 async def test_many_large_lines_are_not_one_jar(tmp_path: Path) -> None:

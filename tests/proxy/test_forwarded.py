@@ -10,8 +10,9 @@ from gateway.proxy.control import ControlPort
 from gateway.proxy.forwarded import TrustedProxies
 from gateway.types import Rule
 from tests.peers import Conversation, backend, connect
+from tests.ports import free_ports
 from tests.proxy.harness import gateway
-from tests.proxy.test_group import free_ports, snapshot
+from tests.proxy.test_group import snapshot
 from widget.desk import Desk
 
 PROXIES = TrustedProxies(["127.0.0.1", "10.0.0.0/8", "fd00::/8"])

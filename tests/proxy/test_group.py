@@ -20,6 +20,7 @@ from aiohttp import WSMsgType, web
 from gateway.proxy import cookies
 from gateway.types import GateState, GatewayId, JobId, JobStatus, Listener, Rule, Snapshot
 from tests.peers import DEADLINE, Conversation, backend, connect, eventually
+from tests.ports import free_ports
 
 GATEWAY = GatewayId("g-abcdefghijklmnopqrstu")
 START = 30.0  # seconds for what starts several Pythons on a busy machine
@@ -30,14 +31,6 @@ async def ok(peer: Conversation) -> None:
     while True:
         await peer.head()
         await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-
-
-def free_ports(count: int) -> list[int]:
-    socks = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    numbers = [one.getsockname()[1] for one in socks]
-    for one in socks:
-        one.close()
-    return numbers
 
 
 @dataclass

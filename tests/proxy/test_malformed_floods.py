@@ -12,8 +12,9 @@ import pytest
 
 from gateway.types import GateState, JobStatus
 from tests.peers import DEADLINE, Conversation, Script, backend, connect, eventually
+from tests.ports import free_ports
 
-from .test_group import children, free_ports, group, opcenter, snapshot
+from .test_group import children, group, opcenter, snapshot
 
 SIZE = 64 << 20
 FLAT = 24 << 20  # bytes that a worker may grow by: buffers of both sides, and what malloc keeps

@@ -8,8 +8,9 @@ import pytest
 
 from gateway.types import GateState, JobStatus
 from tests.peers import backend, connect, eventually
+from tests.ports import free_ports
 
-from .test_group import free_ports, group, ok, opcenter, snapshot
+from .test_group import group, ok, opcenter, snapshot
 from .test_malformed_floods import FROM_JOB_INTERIM, pour_from_job
 
 

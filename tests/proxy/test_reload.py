@@ -17,7 +17,8 @@ from aiohttp import WSMsgType, web
 
 from gateway.types import GateState, JobStatus, Rule, WebSocketPolicy
 from tests.peers import Conversation, connect, eventually
-from tests.proxy.test_group import OpCenter, ask, children, free_ports, group, opcenter, snapshot
+from tests.ports import free_ports
+from tests.proxy.test_group import OpCenter, ask, children, group, opcenter, snapshot
 
 PACE = 0.01  # seconds between two requests or frames of one client
 REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

@@ -20,6 +20,7 @@ import pytest
 from aiohttp import web
 
 from gateway.types import GateState, GatewayId, JobStatus, Snapshot
+from tests.ports import free_port
 from tests.proxy.harness import Port, gateway
 from widget.desk import Desk
 from widget.server import build_app
@@ -68,13 +69,6 @@ async def placed(server_port: int) -> AsyncIterator[Place]:
         finally:
             await runner.cleanup()
             sock.close()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        found: int = one.getsockname()[1]
-        return found
 
 
 @asynccontextmanager

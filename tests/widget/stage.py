@@ -19,6 +19,7 @@ from aiohttp import web
 from gateway.errors import Outcome
 from gateway.proxy.pages import page
 from gateway.types import GateState, GatewayId, JobId, JobStatus, Listener, Snapshot, Step
+from tests.ports import free_port
 from widget.assets import loader, tag
 from widget.desk import Desk
 from widget.limits import Limits
@@ -140,8 +141,9 @@ async def stage(
     home: Path | None = None, control: bool = True,
 ) -> AsyncIterator[Stage]:  # fmt: skip
     """Everything on loopback; closed at the end."""
-    sockets = [_socket() for _ in range(4)]
-    app_port, other_port, control_port, opcenter_port = (one.getsockname()[1] for one in sockets)
+    sockets = [_socket() for _ in range(3)]
+    app_port, other_port, opcenter_port = (one.getsockname()[1] for one in sockets)
+    control_port = free_port()
     desk = Desk(f"http://127.0.0.1:{opcenter_port}", _snapshot(app_port, other_port, control_port))
     desk.linked = True
     here = Stage(desk, ScriptedOpCenter(JOB), Clock(), app_port, other_port, control_port, host)
@@ -158,10 +160,9 @@ async def stage(
     here.widget_app = widget_app
     apps = [_job_app(here, JOB), _job_app(here, OTHER), here.opcenter.app()]
     runners = [web.AppRunner(app, shutdown_timeout=0.1) for app in apps]
-    for runner, one in zip(runners, [*sockets[:2], sockets[3]], strict=True):
+    for runner, one in zip(runners, sockets, strict=True):
         await runner.setup()
         await web.SockSite(runner, one).start()
-    sockets[2].close()
     if control:
         await here.start_control()
     try:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.client import OpCenterClient
-from tests.live.product import environment, free_range
+from tests.live.product import environment
 from tests.peers import connect, eventually
+from tests.ports import free_ports
 
 from . import server, watch
 
@@ -99,7 +100,7 @@ async def product(home: Path) -> AsyncIterator[Product]:
             opened = json.loads(await process.stdout.readline())
         async with OpCenterClient(opened["address"]) as api:
             await api.login("admin", opened["first_password"])
-            low, high = free_range(12)
+            low, *_, high = free_ports(12)
             gateway = await api.post("/gateways", {"portRange": f"{low}:{high}"})
             try:
                 yield await _start(home, api, gateway["id"])

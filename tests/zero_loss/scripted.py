@@ -12,7 +12,8 @@ import pytest
 
 from gateway.types import GateState, JobStatus, Step, WebSocketPolicy
 from tests.peers import eventually
-from tests.proxy.test_group import OpCenter, free_ports, group, opcenter, snapshot
+from tests.ports import free_ports
+from tests.proxy.test_group import OpCenter, group, opcenter, snapshot
 
 from . import watch
 from .server import Memory, Server

@@ -105,7 +105,11 @@ class Capsules(LocalEngine):
 
     async def _delete(self, image: Path) -> None:
         """The marker first, so that half of an image is never taken for all of it."""
-        (image / MARKER).unlink(missing_ok=True)
+        try:
+            (image / MARKER).unlink(missing_ok=True)
+        except OSError as error:
+            _log.warning("marker_left", image=str(image), error=str(error))
+            raise EngineError("The image cannot be deleted; check its disk.") from error
         await asyncio.to_thread(shutil.rmtree, image, ignore_errors=True)
 
     async def _make(self, placement: PlacementId, program: Program, image: Path | None) -> Record:
