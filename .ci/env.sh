@@ -121,9 +121,10 @@ database() {
 
 # --- Tests ----------------------------------------------------------------------------------------------------------
 
+# Two files at a time: most tests wait for processes, browsers or clocks, and CI has two cores.
 run_tests() {
     failed=0
-    .venv/bin/python -m pytest -r fE --junit-xml=.venv/tests.xml "$@" || failed=$?
+    .venv/bin/python -m pytest -n 2 --dist loadfile -r fE --junit-xml=.venv/tests.xml "$@" || failed=$?
     .venv/bin/python .ci/skips.py .venv/tests.xml $LACKS || failed=1
     exit "$failed"
 }
