@@ -172,3 +172,14 @@ async def closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
 async def absent(engine: Any, placement: PlacementId) -> bool:
     """Whether the engine is certain that there is no such placement."""
     return isinstance(await engine.look(placement), Absent)
+
+
+def processes(folder: Path) -> list[str]:
+    """The command lines of all processes that name this folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(folder) in line:
+                found.append(line)
+    return found

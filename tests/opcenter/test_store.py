@@ -6,11 +6,14 @@ import asyncio
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import sqlalchemy as sa
@@ -33,30 +36,35 @@ PG = Path("/usr/lib/postgresql")
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """A PostgreSQL of our own on loopback, ended with the tests; skipped where there is none."""
     pytest.importorskip("asyncpg", reason="pip install floatgate[postgresql]")
     found = shutil.which("initdb") or next(iter(sorted(map(str, PG.glob("*/bin/initdb")))), None)
     if found is None:
         pytest.skip("no PostgreSQL server on this machine")
-    data = tmp_path_factory.mktemp("pg")
     user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-    for folder in (data, *data.parents[:2]):
-        folder.chmod(0o755)
-    if user:
-        shutil.chown(data, "postgres")
-    programs = Path(found).resolve().parent
-    subprocess.run([*user, found, "-D", data / "d", "-A", "trust", "-U", "floatgate"], check=True, capture_output=True)
-    port = free_port()
-    command = [*user, str(programs / "postgres"), "-D", data / "d", "-p", str(port), "-h", "127.0.0.1", "-k", data]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+    with TemporaryDirectory(prefix="pg-") as folder:  # not among pytest's, where another user may not go
+        if user:
+            shutil.chown(folder, "postgres")
+        with _server(user, Path(found).resolve().parent, Path(folder)) as port:
+            yield f"postgresql://floatgate@127.0.0.1:{port}/postgres"
+
+
+@contextmanager
+def _server(user: list[str], programs: Path, folder: Path) -> Iterator[int]:
+    """A PostgreSQL with its data in this folder; its port."""
+    data, port = folder / "d", free_port()
+    make = [*user, str(programs / "initdb"), "-D", data, "-A", "trust", "-U", "floatgate"]
+    subprocess.run(make, check=True, capture_output=True, cwd=folder)
+    command = [*user, str(programs / "postgres"), "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=folder) as server:
         try:
             ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
             while subprocess.run(ready, capture_output=True, check=False).returncode != 0:
                 assert server.poll() is None
-            yield f"postgresql://floatgate@127.0.0.1:{port}/postgres"
+            yield port
         finally:
-            server.terminate()
+            server.send_signal(signal.SIGINT)  # at once, whoever is still connected
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
