@@ -247,6 +247,15 @@ class TestCapsules(Contract):
         assert await bench.ask(await engine.restore(bench.placement(), bench.program(), image)) == "2"
         assert len(_runs(bench)) == 2, "tini and the program"
 
+    async def test_an_image_that_cannot_be_deleted(self, bench: Bench) -> None:
+        """The OpCenter tries again: it knows this error, and no other."""
+        engine, blocked = await bench.engine(), bench.folder / "images"
+        blocked.touch()
+        with pytest.raises(EngineError, match="cannot be deleted"):
+            await engine.discard(blocked / "1")
+        blocked.unlink()
+        await engine.discard(blocked / "1")
+
     async def test_the_disk_is_full_from_criu_restore_to_the_jobs_end(self, bench: Bench) -> None:
         """What is to be written about a run has its room before the run begins."""
         with _disk(bench.folder / "state", "40m") as disk:
