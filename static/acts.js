@@ -1,14 +1,12 @@
 // What the owner may do. Moving and resuming happen here; what stops work happens in a window of its own, whose
 // address can be seen and which nothing can lie over. A button keeps its place whatever the state is, so that none
 // slides under a pointer: what cannot be done now is disabled where it stands, and says why.
-import { Aim } from "./aim.js";
 import { able, h, icon, ICONS, put } from "./dom.js";
 import { call, Refusal } from "./session.js";
 import { Sight } from "./sight.js";
 import { isMoving, isOver } from "./view.js";
 import { data, refusal, t } from "./words.js";
 
-const ANSWER = 8000;   // ms at rest until an unanswered question is taken back
 const WHY = { "aria-describedby": "why" };
 
 export class Acts {
@@ -93,38 +91,25 @@ export class Acts {
     }
   }
 
-  /** Two clicks, the second one with a rest before it and aimed at. @param {MouseEvent} first */
+  /** @param {MouseEvent} first */
   async question(first) {
-    if (!(await this.sight.seen(this.migrate))) throw new Refusal(0, { denied: "COVERED" });
-    const nonce = await ask("migrate");
+    if (!(await this.sight.seen(this.migrate))) throw new Refusal({ denied: "COVERED" });
+    const [{ answer }, nonce] = await Promise.all([import("./question.js").catch(unreached), ask("migrate")]);
     this.asking = true;
     able(this.sure, false);
     this.widget.render();
     if (!first.detail) this.sure.focus(); // who clicked has no need of it, and a key that comes then is for something else
     this.widget.place.hold(true);
-    const aim = new Aim(this.sure, first, this.widget.place);
-    let timer = 0;
     try {
-      const answer = await new Promise((done) => {
-        this.sure.onclick = (event) => {
-          const lacks = this.sight.lacks(this.sure);
-          if (aim.means(event) && lacks !== "early") done(lacks || "yes");
-        };
-        timer = setInterval(() => {
-          able(this.sure, aim.ready && this.sight.lacks(this.sure) !== "early");
-          if (aim.rested > ANSWER || !this.sure.offsetWidth) done("no");
-        }, 50);
-      });
-      if (answer === "covered") throw new Refusal(0, { denied: "COVERED" });
-      if (answer === "no") return "no";
+      const said = await answer(this.sure, first, this.widget.place, this.sight, (is) => able(this.sure, is));
+      if (said === "covered") throw new Refusal({ denied: "COVERED" });
+      if (said === "no") return said;
       this.sent = true;
       able(this.sure, false);
       this.widget.render();
       return await send("migrate", nonce);
     } finally {
       const here = document.activeElement === this.sure;
-      clearInterval(timer);
-      aim.stop();
       this.widget.place.hold(false);
       this.asking = this.sent = false;
       this.widget.render();
@@ -136,5 +121,7 @@ export class Acts {
 const link = (act) =>
   h("a", { class: `button ${act}`, role: "link", tabindex: 0, target: "floatgate", rel: "noopener", "data-key": act, ...WHY }, icon(ICONS[act], 15), h("span"));
 
+/** @returns {never} */
+const unreached = () => { throw new Refusal({}); };
 const ask = async (act) => (await call("/api/ask", { job: data.job, act })).nonce;
 const send = (act, nonce) => call("/api/act", { job: data.job, act, nonce, name: "" });

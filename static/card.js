@@ -96,7 +96,7 @@ function person(state) {
 }
 
 function foot(widget, leave) {
-  const you = widget.state?.you;
+  const you = widget.state?.you, size = widget.mini ? "large" : "small";
   const tool = (key, words, drawing, turn, click) => h("button", { type: "button", class: "tool", "data-key": key, "data-turn": turn, "aria-label": words, title: words, on: { click } }, icon(ICONS[drawing], 13));
   const corners = Object.keys(CORNERS).map((where) => tool(where, t(`widget.to.${where}`), "corner", CORNERS[where], () => widget.place.to(where)));
   return [
@@ -104,6 +104,6 @@ function foot(widget, leave) {
     you && !widget.alone && leave,
     !widget.place.ours && h("span", { class: "tools" },
       h("span", { class: "tools", role: "group", "aria-label": t("widget.to") }, ...corners),
-      widget.mini ? tool("mini", t("widget.large"), "large", null, () => widget.shrink(false)) : tool("mini", t("widget.small"), "small", null, () => widget.shrink(true)),
+      tool("mini", t(`widget.${size}`), size, null, () => widget.shrink(!widget.mini)),
       tool("hide", t("widget.hide"), "hide", null, () => widget.hide(true)))];
 }

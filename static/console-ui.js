@@ -1,13 +1,13 @@
 // The console's building blocks: chips, tables, dialogs, fields, messages.
 import { Failure } from "./console-api.js";
 import { h, icon, ICONS } from "./dom.js";
-import { toneOf } from "./view.js";
+import { tone } from "./view.js";
 
 const STEPS = { draining: "finishing requests", checkpointing: "saving", transferring: "transferring", restoring: "restoring", reconnecting: "reconnecting" };
 
 /** @param {string} status @param {string|null} [step] */
 export const chip = (status, step) =>
-  h("span", { class: "chip" }, h("span", { class: `dot ${toneOf({ status, step: step ?? null })}` }), status, step ? h("small", {}, STEPS[step] ?? step) : null);
+  h("span", { class: "chip" }, h("span", { class: `dot ${tone({ status, step: step ?? null })}` }), status, step ? h("small", {}, STEPS[step] ?? step) : null);
 
 /** @param {string} href @param {...any} children */
 export const link = (href, ...children) => h("a", { href }, ...children);

@@ -10,8 +10,7 @@ export function h(tag, props = {}, ...children) {
   const el = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
     if (name === "on") for (const [type, act] of Object.entries(value)) el.addEventListener(type, act);
-    else if (value === true) el.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) el.setAttribute(name, String(value));
+    else if (value !== false && value != null) el.setAttribute(name, value === true ? "" : value);
   }
   for (const child of children) if (child || child === 0) el.append(/** @type {Node|string} */ (child));
   return el;
@@ -40,10 +39,10 @@ export const ICONS = {
   migrate: "M2.5 5.5h9M9 3l2.5 2.5L9 8M13.5 10.5h-9M7 8l-2.5 2.5L7 13",
   suspend: "M5.5 3.5v9M10.5 3.5v9",
   resume: "M5 3.2v9.6l7.5-4.8z",
-  cancel: "M8 2.2a5.8 5.8 0 1 0 0 11.6A5.8 5.8 0 0 0 8 2.2zM5.8 5.8l4.4 4.4m0-4.4-4.4 4.4",
+  cancel: "M8 2.2a5.8 5.8 0 1 0 .01 0zM5.8 5.8l4.4 4.4m0-4.4-4.4 4.4",
   corner: "M4 11V4h7",
   unlocked: "M4.5 7.2h7v5.6h-7zM6 7V4.4a2 2 0 0 1 3.9-.6",
   small: "M3.5 8h9",
   large: "M8 3.5v9M3.5 8h9",
-  hide: "M2.2 8s2.2-3.8 5.8-3.8S13.8 8 13.8 8s-2.2 3.8-5.8 3.8S2.2 8 2.2 8zM3 13 13 3",
+  hide: "M2.2 8q5.8-7.6 11.6 0-5.8 7.6-11.6 0zM3 13 13 3",
 };

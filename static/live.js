@@ -53,16 +53,18 @@ export class Live extends EventTarget {
       this.#pause = FIRST;
       this.#hear(JSON.parse(text));
     };
-    socket.onclose = () => {
-      if (this.#socket !== socket) return;
-      this.#drop();
-      this.#ask();
-    };
+    socket.onclose = () => this.#lost(socket);
   }
 
   #watch(socket, ms) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => { if (this.#socket === socket) { this.#drop(); this.#ask(); } }, ms);
+    this.#timer = setTimeout(() => this.#lost(socket), ms);
+  }
+
+  #lost(socket) {
+    if (this.#socket !== socket) return;
+    this.#drop();
+    this.#ask();
   }
 
   async #ask() {

@@ -158,9 +158,9 @@ export class Place extends EventTarget {
     this.dispatchEvent(new Event("moved"));
   }
 
-  #corner() {
-    const [right, x, bottom, y] = this.#spot, [width, height] = this.#size;
-    return [right ? this.#view[0] - x - width : x, bottom ? this.#view[1] - y - height : y];
+  #corner([right, x, bottom, y] = this.#spot) {
+    const [width, height] = this.#size, [wide, high] = this.#view;
+    return [right ? wide - x - width : x, bottom ? high - y - height : y];
   }
 
   #dropped([left, top]) {
@@ -182,8 +182,8 @@ export class Place extends EventTarget {
   /** While the page is still being built: is there a control of the app's beneath? Never after a person chose. */
   #settle() {
     if (this.#settling-- <= 0 || this.#chosen < 0 || this.#size[2]) return;
-    const [width, height] = this.#size, [wide, high] = this.#view;
-    this.tell({ of: BUSY, ask: this.#places().map(([right, x, bottom, y]) => [right ? wide - x - width : x, bottom ? high - y - height : y, width, height]) });
+    const [width, height] = this.#size;
+    this.tell({ of: BUSY, ask: this.#places().map((spot) => [...this.#corner(spot), width, height]) });
   }
 
   #answer(free) {

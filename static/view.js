@@ -45,9 +45,7 @@ export function view(state, seconds, silent, moved, watched) {
 }
 
 /** The dot of a state. @param {{status: string, step: string|null}} state */
-export const toneOf = (state) => tone(state, isMoving(state));
-
-function tone(state, moving) {
+export function tone(state, moving = isMoving(state)) {
   if (moving || WORKING.includes(state.status)) return "warn";
   if (FAILED.includes(state.status)) return "bad";
   if (OVER.includes(state.status)) return "over";

@@ -1,8 +1,9 @@
 // The gateway's own windows: the login, and the question before an act that stops work. They are top-level, so that
 // their address is in plain sight and no page can lie over them; the frame hears of a login by the `storage` event.
 import { h, icon, put } from "./dom.js";
+import { logIn, tellAsked } from "./login.js";
 import { Presence } from "./presence.js";
-import { call, current, logIn, Refusal, tellAsked } from "./session.js";
+import { call, current, Refusal } from "./session.js";
 import { data, refusal, t } from "./words.js";
 
 const LOCK = "M4.5 7.2h7v5.6h-7zM6 7V5.2a2 2 0 0 1 4 0V7";

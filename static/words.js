@@ -14,7 +14,7 @@ export const t = (key, values = {}) =>
 export function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds)), two = (n) => String(n).padStart(2, "0");
   const hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60;
-  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+  return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(whole % 60)}`;
 }
 
 /** Seconds as people say it. @param {number} seconds */

@@ -1,8 +1,8 @@
 """What browsers get from us as files: the loader, the frame's scripts and styles, and the words.
 
-There is no build step: the sources in `static/` are what is sent. The loader and the widget's own scripts lose their
-comments and indentation, and a script of the widget's comes with the modules that it imports, one after the other,
-so that the pill is there after one request. Every address contains a hash of the content, so that each may be cached
+There is no build step: the sources in `static/` are what is sent. The loader and the widget's own files lose their
+comments and spaces, and a script of the widget's comes with the modules that it imports, one after the other, so that
+the pill is there after one request. Every address contains a hash of the content, so that each may be cached
 for ever. This is the one module of the widget that the proxy imports; it opens no socket and reads no clock.
 """
 
@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 
+from rcssmin import cssmin
+from rjsmin import jsmin
+
 from gateway.types import JobId
 
 _JOB = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_COMMENT = re.compile(r"^[ \t]*(//[^\n]*|/\*((?!\*/).)*\*/[ \t]*)$", re.M | re.S)
-_REMARK = re.compile(r"(?<=;)[ \t]+//[^\n]*$", re.M)
-_AIR = re.compile(r"\s*([{};])\s*|(?<=[:,])\s+")  # in a style: a selector's spaces and those of calc() stay
 _IMPORT = re.compile(r'import \{[^}]*\} from "\./([\w-]+\.js)";\n')
 _EXPORT = re.compile(r"^export ", re.M)
 _BUNDLES = {"widget.js": ("widget.js",), "window.js": ("window.js",), "widget.css": ("tokens.css", "widget.css")}
@@ -57,7 +57,7 @@ def loader(job: JobId, control_port: int) -> Asset:
     """The script that puts the widget's frame into the job's pages. Raises ValueError for an id that is none."""
     if not _JOB.match(job):
         raise ValueError("not a job id")
-    source = _bare(_read("loader.js"))
+    source = jsmin(_read("loader.js"))
     body = source.replace('"$JOB"', json.dumps(job)).replace('"$PORT"', str(int(control_port))).encode()
     version = _short_hash(body)
     return Asset(f"/.gw/l.{version}.js", body, f'"{version}"')
@@ -98,10 +98,9 @@ def _bundle(name: str) -> bytes | None:
     """
     if name not in _BUNDLES:
         return None
-    text = "".join(_bare(_read(one)) for top in _BUNDLES[name] for one in modules(top))
-    if name.endswith(".css"):
-        return _AIR.sub(lambda found: found[1] or "", text).encode()
-    return _EXPORT.sub("", _IMPORT.sub("", text)).encode()
+    text = "".join(_read(one) for top in _BUNDLES[name] for one in modules(top))
+    less: str = cssmin(text) if name.endswith(".css") else jsmin(_EXPORT.sub("", _IMPORT.sub("", text)))
+    return less.encode()
 
 
 def modules(name: str, before: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -137,8 +136,3 @@ def _asset(version: str, name: str, data: bytes) -> Asset:
 
 def _read(name: str) -> str:
     return (files("static") / name).read_text("utf-8")
-
-
-def _bare(source: str) -> str:
-    lines = (line.strip() for line in _REMARK.sub("", _COMMENT.sub("", source)).splitlines())
-    return "\n".join(line for line in lines if line) + "\n"

@@ -76,6 +76,18 @@ async def test_an_act_that_is_refused_is_not_told_as_asked(page: Page, here: Sta
     await expect(widget(page).get_by_role("button", name="Migrate")).not_to_have_attribute("aria-disabled", "true")
 
 
+async def test_a_question_that_could_not_be_loaded_is_asked_at_the_next_click(page: Page, here: Stage) -> None:
+    """Its script comes with the first question; the gateway may be away just then."""
+    await log_in(page)
+    await page.context.route("**/question.js*", lambda route: route.abort())
+    await widget(page).get_by_role("button", name="Migrate").click()
+    await expect(widget(page).get_by_role("alert")).to_have_text("The gateway does not answer.")
+    await page.context.unroute("**/question.js*")
+    await migrate(page)
+    await expect(widget(page).locator(".card")).to_contain_text("Asked to move to another host…")
+    assert here.opcenter.acts == [("alice", "migrate")]
+
+
 @pytest.mark.parametrize("corner", ["rt", "rb"])
 async def test_no_button_slides_under_the_pointer(page: Page, here: Stage, corner: str) -> None:
     """Through a whole move, with news above or below: what is clicked is what was aimed at."""

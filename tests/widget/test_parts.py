@@ -164,7 +164,7 @@ def test_the_loader_is_small_and_its_tag_is_short() -> None:
 def test_the_frame_is_small() -> None:
     """Script and style, as they are sent; the document with the words of one language is another 3 KB at most."""
     sent = [tree()[url(name)].body for name in ("widget.js", "widget.css")]
-    assert sum(len(gzip.compress(one, 9)) for one in sent) <= 14 << 10
+    assert sum(len(gzip.compress(one, 9)) for one in sent) <= 12 << 10
     assert len(gzip.compress(json.dumps(dict(windows.catalogue("de"))).encode(), 9)) <= 3 << 10
 
 
