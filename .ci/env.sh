@@ -10,25 +10,19 @@ lacking() { LACKS="$LACKS $1"; }
 
 # --- Python ---------------------------------------------------------------------------------------------------------
 
-find_python() {
-    for one in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
-        if "$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
-            command -v "$one"
-            return
-        fi
+# Those that will do, the best first: a distribution builds its own for speed, others often are not, and that is a
+# quarter of the gateway's requests. PYTHON=… is taken alone.
+find_pythons() {
+    for one in ${PYTHON:-/usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11}; do
+        if "$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then command -v "$one"; fi
     done
-    found=$(python3 --version 2>/dev/null || echo 'no Python')
-    die "floatgate needs Python 3.11 or later; here is $found. Install one, or name it: make run PYTHON=/path/to/python3.12"
 }
 
 # environment NAME EXTRAS: .venv with floatgate and these extras; again only when pyproject.toml has changed.
 environment() {
     stamp=.venv/.$1
     if [ "$(cat .venv/.place 2>/dev/null)" != "$PWD" ] || ! .venv/bin/python -c '' 2>/dev/null; then
-        python=$(find_python)
-        say 'Making .venv …'
-        rm -rf .venv
-        make_venv "$python"
+        make_venv
         printf '%s\n' "$PWD" >.venv/.place
     fi
     cmp -s pyproject.toml "$stamp" && return
@@ -41,11 +35,27 @@ environment() {
     [ "$1" = run ] || cp pyproject.toml .venv/.run  # the tests' environment has all of run's
 }
 
-# Debian has a Python whose venv module lacks pip: four ways around that, the plain one first.
+# .venv, with the first of them that can make one.
 make_venv() {
+    pythons=$(find_pythons)
+    if [ -z "$pythons" ]; then
+        found=$("${PYTHON:-python3}" --version 2>/dev/null || echo 'no Python')
+        die "floatgate needs Python 3.11 or later; here is $found. Install one, or name it: make run PYTHON=/path/to/python3.12"
+    fi
+    for one in $pythons; do
+        version=$("$one" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        say "Making .venv with Python $version ($one) …"
+        venv_of "$one" "$version" && return
+    done
+    rm -rf .venv
+    die "$one cannot make a virtual environment: install python$version-venv (Debian, Ubuntu) or virtualenv, then run this again"
+}
+
+# venv_of PYTHON VERSION. Debian has a Python whose venv module lacks pip: four ways around that, the plain one first.
+venv_of() {
+    rm -rf .venv
     "$1" -m venv .venv >/dev/null 2>&1 && return
-    version=$("$1" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
-    if apt_install "$version-venv" || apt_install python3-venv; then
+    if apt_install "python$2-venv" || apt_install python3-venv; then
         rm -rf .venv
         "$1" -m venv .venv >/dev/null 2>&1 && return
     fi
@@ -53,9 +63,7 @@ make_venv() {
     "$1" -m virtualenv --quiet .venv >/dev/null 2>&1 && return
     rm -rf .venv
     "$1" -m venv --without-pip .venv >/dev/null 2>&1 &&
-        "$1" -m pip --python .venv/bin/python install --quiet pip >/dev/null 2>&1 && return
-    rm -rf .venv
-    die "$1 cannot make a virtual environment: install $version-venv (Debian, Ubuntu) or virtualenv, then run this again"
+        "$1" -m pip --python .venv/bin/python install --quiet pip >/dev/null 2>&1
 }
 
 # --- The machine ----------------------------------------------------------------------------------------------------

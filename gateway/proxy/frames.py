@@ -65,11 +65,24 @@ class Scanner:
     is not complete yet, and of a control frame, are kept until the rest comes; payloads never are.
     """
 
-    __slots__ = ("_extended", "_in_message", "_kept", "_last_fragment", "_left", "_masked")
+    __slots__ = (
+        "_extended",
+        "_in_message",
+        "_kept",
+        "_last_fragment",
+        "_least",
+        "_left",
+        "_masked",
+        "_most",
+        "_offset",
+    )
 
     def __init__(self, *, masked: bool, extended: bool = False) -> None:
         """`extended`: an extension was agreed, which may use the reserved bits of data frames (§5.2)."""
         self._masked = masked
+        self._least = 6 if masked else 2  # bytes of the shortest frame, and of the longest that `passes`
+        self._most = self._least + _MAX_CONTROL_PAYLOAD
+        self._offset = _MASKED - 6 if masked else -2  # of such a frame's second byte from its size
         self._extended = extended
         self._kept = b""
         self._left = 0  # payload bytes of the current data frame that have not come yet
@@ -88,7 +101,13 @@ class Scanner:
 
     def passes(self, data: bytes) -> bool:
         """Whether these bytes are exactly one whole, short, final data frame, after which nothing is different."""
-        return not self._left and not self._kept and self._skip_plain(data, 0) == len(data)
+        size = len(data)
+        return (
+            self._least <= size <= self._most
+            and data[1] - self._offset == size
+            and 0x81 <= data[0] <= 0x82
+            and not (self._left or self._in_message or self._kept)
+        )
 
     def feed(self, data: bytes) -> list[Piece]:
         """Cut the next bytes. Raises FrameError; the scanner is of no use after that."""

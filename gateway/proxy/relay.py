@@ -56,6 +56,9 @@ class _State(enum.Enum):
     DONE = "done"
 
 
+_LIVE = _State.LIVE  # an enum's attribute costs more than a global, and each frame asks
+
+
 class Resume(enum.Enum):
     """What a new connection to the job means for this protocol."""
 
@@ -286,7 +289,7 @@ class Relay:
 
     def _from_browser(self, data: bytes) -> None:
         self.heard += 1
-        if self._state is _State.LIVE and self._up.passes(data) and self._job is not None:
+        if self._state is _LIVE and self._up.passes(data) and self._job is not None:
             self._job.send(data)
             self._doubt.count()
             return
