@@ -1,8 +1,8 @@
 # make run     the product: an OpCenter, a gateway and a JupyterLab in this terminal; Ctrl-C ends it
 # make test    every test that this machine can run; says which were skipped, and why
 # make check   ruff, mypy, tsc, and the tests that keep the house in order
-# make bench   floatgate beside its peers, ten minutes; writes docs/performance.md (ARGS=--quick: three minutes);
-#              then the zero-loss tests in their long form, ten minutes more
+# make bench   floatgate beside its peers, a quarter of an hour; writes docs/performance.md (ARGS=--quick: three minutes);
+#              then the zero-loss tests in their long form, five minutes more
 # make clean   delete what make has made in this folder (sessions are kept: they are not in here)
 #
 # make run ARGS="--ports 20000:20050" passes options on to float up.

@@ -33,7 +33,7 @@ def main() -> int:
             if args.profile:
                 print(_profiled(set_up, args.profile, [one for one in measures if not one.apart]))
                 return 0
-            rounds = args.rounds or (1 if args.quick else 3)
+            rounds = args.rounds or (1 if args.quick else 5)
             results = run(set_up, _wanted(args.peers), measures, rounds, QUICK if args.quick else None)
     except BenchFailed as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one round of short samples, under three minutes")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help=f"of {', '.join(names)}")
     parser.add_argument("--peers", nargs="+", metavar="PEER", choices=peers, help=f"of {', '.join(peers)}")
-    parser.add_argument("--rounds", type=int, help="samples of each measure and peer (default 3, 1 with --quick)")
+    parser.add_argument("--rounds", type=int, help="samples of each measure and peer (default 5, 1 with --quick)")
     parser.add_argument("--profile", metavar="PEER", choices=peers, help="sample this proxy's stacks under the load")
     parser.add_argument("--write", action="store_true", help="put the tables of a full run into docs/performance.md")
     return parser.parse_args()

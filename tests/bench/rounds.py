@@ -23,9 +23,18 @@ class Cell:
 
     def median(self, figure: str) -> float | None:
         """None when there is no sample with that figure."""
-        values = [one.values.get(figure, math.nan) for one in self.samples]
-        known = [value for value in values if not math.isnan(value)]
-        return median(known) if known else None
+        return _median(self._values(figure))
+
+    def ratio(self, other: Cell, figure: str) -> float | None:
+        """The median of the rounds' ratios: who follow each other in a round meet the same machine."""
+        ours, theirs = self._values(figure), other._values(figure)
+        if len(ours) == len(theirs):
+            return _median([one / another for one, another in zip(ours, theirs, strict=True) if another])
+        mine, its = _median(ours), _median(theirs)  # a sample is missing: which rounds these are is not known
+        return mine / its if mine is not None and its else None
+
+    def _values(self, figure: str) -> list[float]:
+        return [one.values.get(figure, math.nan) for one in self.samples]
 
     @property
     def bad(self) -> int:
@@ -38,6 +47,11 @@ class Cell:
             return self.trouble
         reasons = [one.why for one in self.samples if one.why] + [self.trouble]
         return "; ".join([f"{self.bad:,} wrong or lost answers", *filter(None, reasons[:1])])
+
+
+def _median(values: list[float]) -> float | None:
+    known = [value for value in values if not math.isnan(value)]
+    return median(known) if known else None
 
 
 @dataclass
@@ -55,6 +69,11 @@ class Results:
     def get(self, measure: str, peer: str, figure: str) -> float | None:
         """The median, or None."""
         return self.cells.get(measure, {}).get(peer, Cell()).median(figure)
+
+    def ratio(self, measure: str, one: str, other: str, figure: str) -> float | None:
+        """The first proxy's figure by the other's, or None."""
+        cells = self.cells.get(measure, {})
+        return cells.get(one, Cell()).ratio(cells.get(other, Cell()), figure)
 
     def __str__(self) -> str:
         lines = [f"{peer}: missing, {why}" for peer, why in self.missing.items()]

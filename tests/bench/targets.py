@@ -60,12 +60,7 @@ _FIGURES = [("mb_s", "cpu_ms", ("down", "up")), ("per_second", "cpu_us", ("small
 
 def ratio(measure: str, figure: str, peer: str) -> Callable[[Results], float | None]:
     """floatgate's figure by the peer's."""
-
-    def reached(results: Results) -> float | None:
-        ours, theirs = results.get(measure, OURS, figure), results.get(measure, peer, figure)
-        return ours / theirs if ours is not None and theirs else None
-
-    return reached
+    return lambda results: results.ratio(measure, OURS, peer, figure)
 
 
 def _own(measure: str, figure: str) -> Callable[[Results], float | None]:

@@ -22,8 +22,19 @@ def results(ours: float, nginx: float) -> Results:
 
 
 @pytest.mark.parametrize(("ours", "verdict"), [(50.0, "met"), (49.0, "not met")])
-def test_a_target_is_judged_by_the_ratio_of_medians(ours: float, verdict: str) -> None:
+def test_a_target_is_judged_whatever_the_machine_does(ours: float, verdict: str) -> None:
     assert TARGETS[0].verdict(results(ours, 100.0)) == verdict
+
+
+def test_a_round_s_ratio_is_taken_before_the_median() -> None:
+    """Both are three times as fast in the second round, and one of them had bad luck in the third."""
+    made = Results()
+    for peer, values in (("floatgate", (40.0, 120.0, 45.0)), ("nginx", (50.0, 150.0, 150.0))):
+        made.cell("small", peer).samples += [Sample({"per_second": value}) for value in values]
+    assert made.ratio("small", "floatgate", "nginx", "per_second") == 0.8
+    made.cell("small", "nginx").samples.pop()
+    assert made.ratio("small", "floatgate", "nginx", "per_second") == 45 / 100
+    assert made.ratio("small", "floatgate", "caddy", "per_second") is None
 
 
 def test_what_was_not_measured_is_not_judged() -> None:
