@@ -76,12 +76,16 @@ async def test_every_state_has_a_face_of_its_own(browser: Browser, here: Stage, 
         await widget(page).get_by_role("button", name="Log out").click()
         await widget(page).locator(".toggle").click()
         await log_in(page)
+        await expect(widget(page).get_by_role("button", name="Log out")).not_to_have_attribute("aria-disabled", "true")
         for name, status, step in STATES:
             here.set(status, 9, step, reason="host lost" if status is JobStatus.FAIL_TO_COMPLETE else "")
             label = "Failed" if name == "failed" else "State unknown" if name == "unknown" else status
             await expect(widget(page).locator(".label")).to_have_text(label)
             if step is not None:
                 await expect(widget(page).locator(".steps .done")).to_have_count(list(Step).index(step))
+            if status is JobStatus.SUSPENDED:  # its button works when it has been in sight for a while
+                resume = widget(page).get_by_role("button", name="Resume")
+                await expect(resume).not_to_have_attribute("aria-disabled", "true")
             await album.take_widget(page, name)
         here.set(JobStatus.EXECUTING, 100)
         await widget(page).get_by_role("button", name="Migrate").click()
