@@ -15,24 +15,31 @@ _MARK = b"floatgate read "
 class Doubt:
     """About what was sent on one connection. `ask(payload)` sends a ping; False if that is not possible now."""
 
-    __slots__ = ("_after", "_ask", "_read", "_sent", "_timer")
+    __slots__ = ("_after", "_ask", "_read", "sent", "timer")
 
     def __init__(self, after: float, ask: Callable[[bytes], bool]) -> None:
         """`after`: seconds from a frame until the ping."""
         self._after, self._ask = after, ask
-        self._sent = self._read = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._read = 0
+        self.sent = 0
+        """Times that bytes of frames were sent."""
+        self.timer: asyncio.TimerHandle | None = None
+        """Until the ping; None: nothing has been sent since the last, and `arm` comes with what is sent next."""
 
     @property
     def exists(self) -> bool:
         """Something was sent of which nobody knows whether it was read."""
-        return self._sent > self._read
+        return self.sent > self._read
 
     def count(self) -> None:
         """Bytes of frames have been sent."""
-        self._sent += 1
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._after, self._due)
+        self.sent += 1
+        if self.timer is None:
+            self.arm()
+
+    def arm(self) -> None:
+        """Ask after a while."""
+        self.timer = asyncio.get_running_loop().call_later(self._after, self._due)
 
     def settles(self, pong: bytes) -> bool:
         """Whether this pong is an answer of ours; what it says is noted."""
@@ -43,11 +50,11 @@ class Doubt:
 
     def stop(self) -> None:
         """Ask no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def _due(self) -> None:
-        self._timer = None
-        if self.exists and not self._ask(_MARK + b"%d" % self._sent):
-            self._timer = asyncio.get_running_loop().call_later(self._after, self._due)
+        self.timer = None
+        if self.exists and not self._ask(_MARK + b"%d" % self.sent):
+            self.arm()

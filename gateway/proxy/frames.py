@@ -65,24 +65,13 @@ class Scanner:
     is not complete yet, and of a control frame, are kept until the rest comes; payloads never are.
     """
 
-    __slots__ = (
-        "_extended",
-        "_in_message",
-        "_kept",
-        "_last_fragment",
-        "_least",
-        "_left",
-        "_masked",
-        "_most",
-        "_offset",
-    )
+    __slots__ = ("_extended", "_in_message", "_kept", "_last_fragment", "_left", "_masked", "between_messages")
 
     def __init__(self, *, masked: bool, extended: bool = False) -> None:
         """`extended`: an extension was agreed, which may use the reserved bits of data frames (§5.2)."""
+        self.between_messages = True
+        """No frame and no fragmented message is under way: another connection could carry on from here."""
         self._masked = masked
-        self._least = 6 if masked else 2  # bytes of the shortest frame, and of the longest that `passes`
-        self._most = self._least + _MAX_CONTROL_PAYLOAD
-        self._offset = _MASKED - 6 if masked else -2  # of such a frame's second byte from its size
         self._extended = extended
         self._kept = b""
         self._left = 0  # payload bytes of the current data frame that have not come yet
@@ -93,21 +82,6 @@ class Scanner:
     def between_frames(self) -> bool:
         """What was given out so far ends where a frame ends: a control frame may follow (§5.4)."""
         return not self._left
-
-    @property
-    def between_messages(self) -> bool:
-        """No frame and no fragmented message is under way: another connection could carry on from here."""
-        return not self._left and not self._in_message and not self._kept
-
-    def passes(self, data: bytes) -> bool:
-        """Whether these bytes are exactly one whole, short, final data frame, after which nothing is different."""
-        size = len(data)
-        return (
-            self._least <= size <= self._most
-            and data[1] - self._offset == size
-            and 0x81 <= data[0] <= 0x82
-            and not (self._left or self._in_message or self._kept)
-        )
 
     def feed(self, data: bytes) -> list[Piece]:
         """Cut the next bytes. Raises FrameError; the scanner is of no use after that."""
@@ -154,6 +128,7 @@ class Scanner:
             self._kept = data[at:]
         if at > begin:
             pieces.append(Data(data if at - begin == len(data) else data[begin:at]))
+        self.between_messages = not (self._left or self._in_message or self._kept)
         return pieces, rest
 
     def _skip_plain(self, data: bytes, at: int) -> int:

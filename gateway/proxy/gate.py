@@ -74,8 +74,11 @@ class Relayed(Protocol):
 
     path: bytes
     parked_at: int
-    heard: int
     address: Address | None
+
+    @property
+    def heard(self) -> int:
+        """Grows whenever the browser has sent something: activity."""
 
     async def park(self) -> None:
         """Stop sending to the job, be sure that it read what was sent, and let go of it. Keep the browser."""

@@ -22,9 +22,9 @@ class Leg(asyncio.Protocol):
 
     __slots__ = ("_deadline", "_held", "_received", "_relay", "_waiter", "gone", "transport")
 
-    def __init__(self, relay: Ends, transport: asyncio.Transport, received: Callable[[bytes], None]) -> None:
+    def __init__(self, relay: Ends, transport: asyncio.Transport) -> None:
         self._relay = relay
-        self._received = received
+        self._received: Callable[[bytes], None] = lambda _: None
         self._held: tuple[str, ...] = ()
         self._waiter: asyncio.Future[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -32,13 +32,18 @@ class Leg(asyncio.Protocol):
         self.gone = False
         """The connection has ended."""
 
-    def attach(self) -> None:
-        """From now on bytes come here."""
-        self.transport.set_protocol(self)
+    def attach(self, received: Callable[[bytes], None]) -> None:
+        """Begin to read; bytes go there."""
+        self.turn(received)
         if self.transport.is_closing():
             self.connection_lost(None)
         else:
             self.go("attach")
+
+    def turn(self, received: Callable[[bytes], None]) -> None:
+        """From now on bytes go there."""
+        self._received = received
+        self.transport.set_protocol(self)
 
     def stop(self, why: str) -> None:
         """Do not read until every reason is gone."""
@@ -79,8 +84,8 @@ class Leg(asyncio.Protocol):
         return wanted.done()
 
     @property
-    def data_received(self) -> Callable[[bytes], None]:  # one call less for each read
-        """Bytes come straight to the relay."""
+    def data_received(self) -> Callable[[bytes], None]:  # one call less for each read; asked by set_protocol alone
+        """Where bytes go."""
         return self._received
 
     def eof_received(self) -> bool | None:

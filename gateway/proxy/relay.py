@@ -38,6 +38,7 @@ from .frames import Control, Data, FrameError, Opcode, Piece, Scanner, close_fra
 from .gate import Gate
 from .leg import Leg
 from .parking import BARRIER, GOING_AWAY, Parking
+from .passage import Received, State, to_browser, to_job
 from .redial import Redialled, shake_again
 from .terminal import TerminalReplay
 
@@ -46,17 +47,6 @@ log = structlog.get_logger()
 SERVICE_RESTART = 1012  # RFC 6455's registry: clients come back
 PROTOCOL_ERROR = 1002
 _parkings = itertools.count(1)
-
-
-class _State(enum.Enum):
-    LIVE = "live"
-    PARKING = "parking"
-    PARKED = "parked"
-    CLOSING = "closing"
-    DONE = "done"
-
-
-_LIVE = _State.LIVE  # an enum's attribute costs more than a global, and each frame asks
 
 
 class Resume(enum.Enum):
@@ -80,22 +70,22 @@ class Relay:
         "_ended",
         "_gate",
         "_head",
+        "_heard",
         "_job",
         "_leaving",
         "_limits",
         "_parking",
         "_recovering",
         "_resume",
-        "_state",
         "_terminal",
         "_timeouts",
         "_up",
         "_waiting",
         "_waiting_size",
         "address",
-        "heard",
         "parked_at",
         "path",
+        "state",
     )
 
     def __init__(
@@ -113,10 +103,10 @@ class Relay:
         self.path = path
         self.parked_at = 0  # grows from one parking to the next, over all relays
         self.address = address  # where the job's side is, or was
-        self.heard = 0  # times that bytes came from the browser: its growth is activity
         self._gate, self._head, self._chosen, self._resume = gate, head, chosen, resume
         self._timeouts, self._limits = timeouts, limits
-        self._state = _State.LIVE
+        self.state = State.LIVE
+        self._heard = 0
         self._up = Scanner(masked=True, extended=bool(chosen.extensions))
         self._down = self._new_down()
         self._terminal = TerminalReplay(limits.replay_terminal) if resume is Resume.TERMINAL else None
@@ -132,6 +122,11 @@ class Relay:
         self._beat = Beat(timeouts.ping, self._ping)
         self._ended: Callable[[], None] = lambda: None
 
+    @property
+    def heard(self) -> int:
+        """See Relayed."""
+        return self._heard + self._doubt.sent
+
     # Life
 
     def start(
@@ -145,26 +140,25 @@ class Relay:
         """Both handshakes are done; the bytes are what came behind them. `ended` is called once, at the end."""
         self._ended = ended
         self._gate.relays.add(self)
-        self._browser, self._job = Leg(self, browser, self._from_browser), Leg(self, job, self._from_job)
+        near, far = self._browser, self._job = Leg(self, browser), Leg(self, job)
         browser.set_write_buffer_limits(high=self._limits.high_water)
         if from_job:
             self._from_job(from_job)
-        if from_browser and self._browser is not None:
+        if from_browser:
             self._from_browser(from_browser)
-        for leg in (self._job, self._browser):
-            if leg is not None:
-                leg.attach()
+        far.attach(self._way_down(near))
+        near.attach(self._way_up(far))
 
     async def park(self) -> None:
         """Let go of the job, losing nothing. Idempotent; who waits may be cancelled, what has begun is finished."""
         self._stop_recovering()
-        if self._state is _State.LIVE and self._job is not None:
-            self._state = _State.PARKING
+        if self.state is State.LIVE and self._job is not None:
+            self.state = State.PARKING
             self._parking = Parking(self._job, self._gate.turn(self.path), self._timeouts)
             if self._up.between_messages:
                 self._parking.settled.set_result(None)
             self._leaving = asyncio.create_task(self._park(self._parking), name="park a websocket")
-        elif self._state is _State.CLOSING and self._job is not None:  # what was sent last may still reach it
+        elif self.state is State.CLOSING and self._job is not None:  # what was sent last may still reach it
             self._job.close(self._timeouts.close)
             await self._job.lost()
         if self._leaving is not None:
@@ -178,23 +172,23 @@ class Relay:
     def drop(self) -> None:
         """Let go of the job at once: it has moved, and what it read or said last at this address is not known."""
         self._stop_recovering()
-        job, state = self._job, self._state
+        job, state = self._job, self.state
         if job is None:
             return
         self._broken = self._broken or "the job moved before it had confirmed what was sent"
         job.transport.abort()  # who parks, or closes, goes on from here
-        if state is _State.LIVE:
+        if state is State.LIVE:
             self._parked()
 
     async def revive(self) -> bool:
         """Dial again and let what waited go on; or close the browser's side with 1012."""
         self._stop_recovering()
-        if self._state is _State.LIVE and self.address != self._gate.pool.address:
+        if self.state is State.LIVE and self.address != self._gate.pool.address:
             self.drop()
         if self._leaving is not None:
             await asyncio.shield(self._leaving)
-        if self._state is not _State.PARKED:
-            return self._state is _State.LIVE
+        if self.state is not State.PARKED:
+            return self.state is State.LIVE
         if self._broken or self._resume is Resume.COME_BACK:
             self.end(SERVICE_RESTART, "the job has moved")
             return False
@@ -210,9 +204,9 @@ class Relay:
 
     def end(self, code: int, reason: str) -> None:
         """Close both sides; the browser is told the code."""
-        if self._state is _State.DONE:
+        if self.state is State.DONE:
             return
-        self._state = _State.CLOSING
+        self.state = State.CLOSING
         self._beat.stop()
         if self._job is not None:
             if self._up.between_frames:  # else it would be taken for the rest of the frame
@@ -225,9 +219,9 @@ class Relay:
         self._finish()
 
     def _finish(self) -> None:
-        if self._state is _State.DONE:
+        if self.state is State.DONE:
             return
-        self._state = _State.DONE
+        self.state = State.DONE
         self._beat.stop()
         self._doubt.stop()
         self._stop_recovering()
@@ -236,12 +230,12 @@ class Relay:
         self._ended()
 
     def _parked(self) -> None:
-        if self._state in (_State.CLOSING, _State.DONE):
+        if self.state in (State.CLOSING, State.DONE):
             return
         self._doubt.stop()
         if not self._down.between_messages:
             self._broken = self._broken or "the job's last message was cut in two"
-        self._state, self._job = _State.PARKED, None
+        self.state, self._job = State.PARKED, None
         self._parking = self._leaving = None
         self.parked_at = next(_parkings)
         self._beat.start()
@@ -250,7 +244,7 @@ class Relay:
 
     def _live(self, found: Redialled) -> None:
         transport = found.transport
-        if self._state is not _State.PARKED:
+        if self.state is not State.PARKED:
             transport.abort()
             return
         self._beat.stop()
@@ -262,8 +256,9 @@ class Relay:
         self._down = self._new_down()
         if self._terminal is not None:
             self._terminal.redialled()
-        self._job, self.address = Leg(self, transport, self._from_job), found.address
-        self._state = _State.LIVE
+        job = self._job = Leg(self, transport)
+        self.address, self.state = found.address, State.LIVE
+        self._heard += self._doubt.sent
         self._doubt.stop()
         self._doubt = Doubt(self._timeouts.confirm, self._ask)
         for data in self._waiting:
@@ -272,14 +267,22 @@ class Relay:
         self._waiting_size = 0
         if found.rest:
             self._from_job(found.rest)
-        if self._job is not None:
-            self._job.attach()
+        self._browser.turn(self._way_up(job))
+        job.attach(self._way_down(self._browser))
         self._browser.go("parked")
 
     def _new_down(self) -> Scanner:
         return Scanner(masked=False, extended=bool(self._chosen.extensions))
 
     # Bytes
+
+    def _way_up(self, job: Leg) -> Received:
+        return to_job(self, self._up, job.transport.write, self._doubt, self._from_browser)
+
+    def _way_down(self, browser: Leg) -> Received:
+        if self._terminal is not None:
+            return self._from_job  # its replay is cut
+        return to_browser(self, self._down, browser.transport.write, self._from_job)
 
     def other(self, leg: Leg, act: Callable[[Leg], None]) -> None:
         """Do this to the other side, if there is one."""
@@ -288,11 +291,7 @@ class Relay:
             act(peer)
 
     def _from_browser(self, data: bytes) -> None:
-        self.heard += 1
-        if self._state is _LIVE and self._up.passes(data) and self._job is not None:
-            self._job.send(data)
-            self._doubt.count()
-            return
+        self._heard += 1
         try:
             self._sort(data)
         except FrameError as error:
@@ -300,7 +299,7 @@ class Relay:
 
     def _sort(self, data: bytes) -> None:
         """To the job, or among what waits for it."""
-        if self._state is _State.LIVE or self._state is _State.CLOSING:
+        if self.state is State.LIVE or self.state is State.CLOSING:
             for piece in self._up.feed(data):
                 self._to_job(piece)
         elif self._parking is not None and not self._parking.settled.done():
@@ -321,7 +320,7 @@ class Relay:
         if type(piece) is Data:
             self._doubt.count()
         elif type(piece) is Control and piece.opcode is Opcode.CLOSE:
-            self._state = _State.CLOSING
+            self.state = State.CLOSING
 
     def _keep(self, piece: Piece) -> None:
         """The job is away: data waits, control frames are answered here."""
@@ -338,9 +337,6 @@ class Relay:
                 self._browser.transport.close()
 
     def _from_job(self, data: bytes) -> None:
-        if self._terminal is None and self._browser is not None and self._down.passes(data):
-            self._browser.send(data)
-            return
         try:
             for piece in self._down.feed(data):
                 self._from_job_piece(piece)
@@ -348,7 +344,7 @@ class Relay:
             self._not_websocket(error)
 
     def _from_job_piece(self, piece: Piece) -> None:
-        parking = self._parking if self._state is _State.PARKING else None
+        parking = self._parking if self.state is State.PARKING else None
         match piece:
             case Data(raw):
                 self._to_browser(raw if self._terminal is None else self._terminal.feed(raw))
@@ -363,7 +359,7 @@ class Relay:
                 if not parking.farewell.done():
                     parking.farewell.set_result(None)  # the answer to ours
             case Control(Opcode.CLOSE, _, raw):
-                self._state = _State.CLOSING
+                self.state = State.CLOSING
                 self._to_browser(raw)
             case Control(_, _, raw):
                 self._to_browser(raw)
@@ -374,7 +370,7 @@ class Relay:
 
     def _ask(self, payload: bytes) -> bool:
         """A ping to the job, unless a frame is under way (RFC 6455 §5.4)."""
-        if self._state is not _State.LIVE or self._job is None or not self._up.between_frames:
+        if self.state is not State.LIVE or self._job is None or not self._up.between_frames:
             return False
         self._job.send(frame(Opcode.PING, payload, masked=True))
         return True
@@ -394,16 +390,16 @@ class Relay:
         """One side's connection has ended."""
         if leg is self._browser:
             self._browser = None
-            if self._state in (_State.PARKING, _State.PARKED) and self._waiting:
+            if self.state in (State.PARKING, State.PARKED) and self._waiting:
                 return
             if self._job is None:
                 self._finish()
                 return
-            self._state = _State.CLOSING
+            self.state = State.CLOSING
             self._job.close(self._timeouts.drain)
-        elif leg is self._job and self._state is _State.LIVE:
+        elif leg is self._job and self.state is State.LIVE:
             self._lost_job()
-        elif leg is self._job and self._state is _State.CLOSING:
+        elif leg is self._job and self.state is State.CLOSING:
             if self._browser is not None:
                 self._browser.close(self._timeouts.write_idle)
             self._finish()
@@ -425,18 +421,18 @@ class Relay:
         Whoever is lost again before all others are back is not dialled then: this is said to all once the gate is open.
         """
         dialling = self._recovering is not None and not self._recovering.done()
-        if self._state is _State.PARKED and self._gate.is_open and not dialling:
+        if self.state is State.PARKED and self._gate.is_open and not dialling:
             self._recovering = asyncio.create_task(self._recover(), name="recover a websocket")
 
     async def _recover(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._timeouts.redial):
                 await self._until_live()
-        if self._state is _State.PARKED and self._gate.is_open:
+        if self.state is State.PARKED and self._gate.is_open:
             self.end(SERVICE_RESTART, "the job's server was lost")
 
     async def _until_live(self) -> None:
-        while self._state is _State.PARKED and self._gate.is_open:
+        while self.state is State.PARKED and self._gate.is_open:
             await asyncio.sleep(self._timeouts.redial_pause)  # first: a server may accept, and end it, for ever
             with suppress(UpstreamError):
                 found = await shake_again(self._gate, self._head, self._chosen)

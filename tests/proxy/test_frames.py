@@ -90,29 +90,6 @@ def test_feed_to_boundary_stops_at_the_end_of_the_message_under_way(spec: Spec, 
     assert len(done) == (under_way[0] if under_way else len(before))
 
 
-@given(
-    st.binary(max_size=200),
-    st.integers(0, 255),
-    st.sampled_from([0, 1, 0x7D, 0x7E, 0x7F, 0x80, 0x81, 0xFC, 0xFD, 0xFE, 0xFF]) | st.integers(0, 255),
-    st.none() | masks,
-)
-def test_what_passes_unread_is_what_would_have_been_read(
-    body: bytes, first: int, second: int, mask: bytes | None
-) -> None:
-    """The way for short messages takes whole ones alone, all of them, and nothing in the midst of another."""
-    masked = mask is not None
-    whole = [raw_frame(one, body[:125], fin=True, mask=mask) for one in (Opcode.TEXT, Opcode.BINARY)]
-    assert all(Scanner(masked=masked).passes(one) for one in whole)
-    for data in (bytes((first, second)) + body, whole[0] + body, body, whole[0][:-1]):
-        if Scanner(masked=masked).passes(data):
-            scanner = Scanner(masked=masked)
-            assert scanner.feed(data) == [Data(data)] and scanner.between_messages
-    for begun in (whole[0][:1], raw_frame(Opcode.TEXT, b"", fin=False, mask=mask), whole[0] + whole[1][:-1]):
-        scanner = Scanner(masked=masked)
-        scanner.feed(begun)
-        assert scanner.between_messages or not scanner.passes(whole[1])
-
-
 def test_one_whole_chunk_of_data_is_not_copied() -> None:
     data = frame(Opcode.BINARY, b"x" * 1000, masked=False) * 3
     pieces = Scanner(masked=False).feed(data)

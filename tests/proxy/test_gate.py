@@ -47,7 +47,7 @@ async def test_what_was_held_goes_on_a_few_at_a_time_and_long_polls_hold_nobody_
             now -= 1
         await peer.say(OK)
 
-    times, limits = Timeouts(release=0.05), Limits(release_width=4)
+    times, limits = Timeouts(release=0.5), Limits(release_width=4)
     async with gateway(timeouts=times, limits=limits) as gate, backend(script) as (_, host, port):
         paths = [f"/{'poll' if number % 10 == 0 else 'page'}/{number}" for number in range(60)]
         asks = [asyncio.create_task(gate.ask(gate.get(path))) for path in paths]

@@ -394,8 +394,8 @@ async def test_the_question_whether_a_frame_was_read_never_stands_inside_of_one(
         await client.say(whole[:500])
         (relay,) = gate.gate.relays
         await eventually(lambda: relay._doubt.exists, "half a frame went on")  # type: ignore[attr-defined]
-        first = relay._doubt._timer  # type: ignore[attr-defined]
-        await eventually(lambda: relay._doubt._timer is not first, "the question's time came")  # type: ignore[attr-defined]
+        first = relay._doubt.timer  # type: ignore[attr-defined]
+        await eventually(lambda: relay._doubt.timer is not first, "the question's time came")  # type: ignore[attr-defined]
         await client.say(whole[500:])
         assert await client.frame() == (TEXT, b"echo " + b"x" * 1000)
         await eventually(lambda: not relay._doubt.exists, "asked after its end")  # type: ignore[attr-defined]
@@ -429,7 +429,7 @@ async def test_the_rest_of_a_message_does_not_go_to_another_connection() -> None
         client, _ = await dial(gate)
         await client.say(b"\x01\x85\0\0\0\0Hello")
         (relay,) = gate.gate.relays
-        await eventually(lambda: relay._doubt._sent > 0 and not relay._doubt.exists, "confirmed")  # type: ignore[attr-defined]
+        await eventually(lambda: relay._doubt.sent > 0 and not relay._doubt.exists, "confirmed")  # type: ignore[attr-defined]
         settled.set()
         first, payload = await client.frame()
         assert first == CLOSE and int.from_bytes(payload[:2]) == 1012
