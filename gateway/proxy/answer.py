@@ -13,9 +13,8 @@ import httptools
 
 from gateway.config import Limits
 
-from .headers import RawHeaders
+from .headers import FORBIDDEN_IN_VALUE, RawHeaders
 
-_FORBIDDEN_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _BODILESS = frozenset({204, 304})  # RFC 9112 §6.3, with HEAD and 1xx
 
@@ -91,9 +90,9 @@ class Reading:
             raise BadAnswer("a version that HTTP does not have")
         if version == "1.0" and any(name.lower() == b"transfer-encoding" for name, _ in self._fields):
             raise BadAnswer("a transfer coding in HTTP/1.0")  # RFC 9112 §6.1
-        if any(_FORBIDDEN_IN_VALUE.search(value) for _, value in self._fields):
+        if any(FORBIDDEN_IN_VALUE.search(value) for _, value in self._fields):
             raise BadAnswer("a control character in a header")
-        if _FORBIDDEN_IN_VALUE.search(self._reason):
+        if FORBIDDEN_IN_VALUE.search(self._reason):
             raise BadAnswer("a control character in the reason phrase")
         if len(self._fields) > self._limits.header_count:
             raise BadAnswer("too many headers")
@@ -138,7 +137,7 @@ class Reading:
         if self.complete:
             return  # of a second answer
         self._trailer_size += len(name) + len(value) + 4
-        if self._trailer_size > self._limits.head or _FORBIDDEN_IN_VALUE.search(value):
+        if self._trailer_size > self._limits.head or FORBIDDEN_IN_VALUE.search(value):
             raise BadAnswer("trailers that are too large, or hold control characters")
         self.trailers.append((name, value))
 

@@ -27,7 +27,9 @@ class Ask:
         self.came: RawHeaders = list(request.raw_headers)
         timeouts, limits = door.config.timeouts, door.config.limits
         keep = replay.worth_keeping(self.method, self.target, door.table)
-        self.body = Body(request, door.gate, timeouts, limits, keep=keep)
+        chunked = request.body_exists and request.content_length is None
+        trailers = self.client.trailers_of(request.content) if chunked else None
+        self.body = Body(request, door.gate, timeouts, limits, keep=keep, trailers=trailers)
 
     @property
     def host(self) -> bytes:

@@ -13,7 +13,9 @@ from aiohttp import web
 
 from gateway.config import Limits, Timeouts
 
+from .headers import request_trailers
 from .spool import Spool
+from .trailers import Trailers
 from .upstream import Connection
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -39,11 +41,22 @@ class WrongLength(Exception):
     """What would go out is not as long as was declared. A fault of ours: the parser keeps to the length."""
 
 
+class TrailersTooLarge(Exception):
+    """What the client sent behind the body."""
+
+
 class Body:
     """What the browser sends, once. `replayable`: all of it that was read is still here."""
 
     def __init__(
-        self, request: web.BaseRequest, budget: Budget, timeouts: Timeouts, limits: Limits, *, keep: bool
+        self,
+        request: web.BaseRequest,
+        budget: Budget,
+        timeouts: Timeouts,
+        limits: Limits,
+        *,
+        keep: bool,
+        trailers: Trailers | None = None,
     ) -> None:
         """`keep`: this request may be sent again, so what is read is kept as long as the budget allows."""
         self.present = request.body_exists
@@ -53,7 +66,7 @@ class Body:
         """The job may have all of it."""
         self._to_send = self.length or 0
         self._keep = keep
-        self._request, self._budget = request, budget
+        self._request, self._budget, self._trailers = request, budget, trailers
         self._idle = timeouts.body_idle
         self._spool = Spool(limits.spool_memory)
         self._carried: list[bytes] = []  # read, and not in the spool
@@ -83,8 +96,8 @@ class Body:
     async def send(self, connection: Connection) -> None:
         """All of it, from the beginning.
 
-        Raises UpstreamError, BodyTimeout, or aiohttp's word for a lost client; OSError or WrongLength if it was not
-        kept well.
+        Raises UpstreamError, BodyTimeout, TrailersTooLarge, or aiohttp's word for a lost client; OSError or
+        WrongLength if it was not kept well.
         """
         self._to_send = self.length or 0
         for chunk in self._spool.chunks():
@@ -101,9 +114,11 @@ class Body:
             await self._write(connection, chunk)
         if self._to_send:
             _end(connection)
+        if self._trailers is not None and self._trailers.too_large:
+            raise TrailersTooLarge
         self.complete = True
         if self.chunked:
-            connection.write(b"0\r\n\r\n")
+            connection.write(b"0\r\n%b\r\n" % (request_trailers(self._trailers.lines) if self._trailers else b""))
 
     def close(self) -> None:
         """The exchange has ended. Idempotent."""

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import structlog
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import Outcome
 
-from .boundary import CHUNKED, Boundary
+from .boundary import CHUNKED, UNKNOWN, Boundary
 from .reply import refusal, refusal_without_request, reset
 from .straight import Straight
+from .trailers import Trailers
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
@@ -50,6 +52,7 @@ class BrowserConnection(RequestHandler):
         "_seat",
         "_slow_timer",
         "_straight",
+        "_trailers",
         "allowed",
         "client",
         "peer",
@@ -75,7 +78,8 @@ class BrowserConnection(RequestHandler):
         self._slow_timer: asyncio.TimerHandle | None = None
         self._straight = Straight(self, listener.door, loop)
         self._ahead = b""  # came while a straight exchange was under way
-        self._boundary = Boundary()  # of what aiohttp's parser has
+        self._boundary = Boundary(limits.head)  # of what aiohttp's parser has
+        self._trailers: deque[tuple[StreamReader, Trailers]] = deque()  # of requests that no exchange has begun yet
         self._head = bytearray()  # a head that is not whole yet, up to the limit for one without a jar
         self._head_size = 0  # its bytes
         self._has_jar = False  # it may be larger: the excess is cookies, and there is room for one of these
@@ -148,7 +152,9 @@ class BrowserConnection(RequestHandler):
         before = self._request_count
         super().data_received(data)
         heads = self._request_count - before
-        self._boundary.fed(data, heads, self._body_of_last() if heads else 0)
+        trailers = self._boundary.fed(data, heads, self._body_of_last() if heads else 0)
+        if trailers is not None:
+            self._trailers.append((self._messages[-1][1], trailers))
         partial = self._boundary.in_head and not self._upgraded
         if self._head_grows(data if partial else b""):
             self.write(refusal(Outcome.HEADERS_TOO_LARGE))
@@ -183,9 +189,17 @@ class BrowserConnection(RequestHandler):
     def _body_of_last(self) -> int:
         """What the last head that the parser gave says of its body, for the boundary."""
         message = self._messages[-1][0] if self._messages else None
-        if not isinstance(message, RawRequestMessage) or message.chunked or message.upgrade:
-            return CHUNKED
-        return int(message.headers.get("Content-Length", "0"))
+        if not isinstance(message, RawRequestMessage) or message.upgrade:
+            return UNKNOWN
+        return CHUNKED if message.chunked else int(message.headers.get("Content-Length", "0"))
+
+    def trailers_of(self, body: StreamReader) -> Trailers | None:
+        """What follows this chunked body, once it is at its end; None: it is not known. For bodies in their order."""
+        while self._trailers:
+            whose, trailers = self._trailers.popleft()
+            if whose is body:
+                return trailers
+        return None
 
     def believe(self, lines: Sequence[tuple[bytes, bytes]]) -> None:
         """A trusted proxy's request: who asks, and may they? Else nothing changes."""

@@ -27,7 +27,7 @@ from gateway.types import GateState
 from . import headers, own, replay
 from .answer import Answer, BadAnswer
 from .ask import Ask
-from .body import BodyTimeout
+from .body import BodyTimeout, TrailersTooLarge
 from .deliver import Delivery
 from .door import Door
 from .gate import Refused
@@ -114,6 +114,9 @@ class Exchange(Ask):
                 return await self._bad_answer(error)
             except BodyTimeout:
                 await self._refuse(Outcome.BODY_TIMEOUT)
+                return _Next.DONE
+            except TrailersTooLarge:
+                await self._refuse(Outcome.HEADERS_TOO_LARGE)
                 return _Next.DONE
 
     async def _attempt(self) -> _Next:

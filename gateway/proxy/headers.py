@@ -16,7 +16,7 @@ from . import cookies
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-# RFC 9110 §7.6.1: about one connection only. `TE` goes as well: trailers are the gateway's own affair.
+# RFC 9110 §7.6.1: about one connection only. `TE` goes as well: trailers pass anyway.
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade proxy-authenticate "
     b"proxy-authorization".split()
@@ -35,6 +35,14 @@ _NO_TRAILERS = _HOP_BY_HOP | frozenset(
     b"expires location vary strict-transport-security".split()
 )
 
+# RFC 9110 §6.5.1: behind a body nothing may say whether and how the request is done, nor anything that is policy here.
+_NO_REQUEST_TRAILERS = (_NO_TRAILERS | _NEVER | _OURS) | frozenset(
+    b"accept accept-charset accept-encoding accept-language content-language content-location date from if-match "
+    b"if-modified-since if-none-match if-range if-unmodified-since max-forwards origin pragma range referer user-agent "
+    b"via x-csrftoken x-csrf-token x-http-method-override x-requested-with x-xsrftoken x-xsrf-token".split()
+)
+
+FORBIDDEN_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5
 _HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LARGEST_PORT = 65535
 _TARGET = re.compile(rb"/[\x21-\x22\x24-\x7e\x80-\xff]*")  # origin-form, no fragment (RFC 9112 §3.2.1)
@@ -122,6 +130,11 @@ def for_browser(headers: Sequence[tuple[bytes, bytes]], visit: Visit) -> RawHead
 def trailers(lines: Sequence[tuple[bytes, bytes]]) -> RawHeaders:
     """What may follow a body: nothing that says how to read the message, or who may (RFC 9110 §6.5.1)."""
     return [line for line in lines if line[0].lower() not in _NO_TRAILERS]
+
+
+def request_trailers(lines: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """What may follow a request's body, as bytes. A CGI-like server takes `_` for `-`."""
+    return _lines([line for line in lines if line[0].lower().replace(b"_", b"-") not in _NO_REQUEST_TRAILERS])
 
 
 def _set_cookie(name: bytes, value: bytes, prefix: str) -> RawHeaders:

@@ -101,6 +101,8 @@ CHUNKS = [
         body=b"hello",
         also=(400,),
     ),
+    clean("trailers that may pass", chunked(b"5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n"), body=b"hello"),
+    never("trailer with a control character", chunked(b"5\r\nhello\r\n0\r\nA: b\x01c\r\n\r\n")),
     clean("a request hidden in chunks", chunked(b"%x\r\n%b\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)), body=SMUGGLED),
     clean("a request hidden in a body", post(b"Content-Length: %d" % len(SMUGGLED), body=SMUGGLED), body=SMUGGLED),
     clean(

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 from tests.peers import Conversation
 
-# RFC 9112 §3, §5, §7.1; no bare CR or LF, no folding, no control bytes, no chunk extensions or trailers of ours.
+# RFC 9112 §3, §5, §7.1; no bare CR or LF, no folding, no control bytes, no chunk extensions.
 _LINE = re.compile(rb"[A-Z]+ /[\x21-\x22\x24-\x7e\x80-\xff]* HTTP/1\.1")
 _FIELD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[ \t]*[^\x00-\x08\x0a-\x1f\x7f]*")
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,8}")
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 # What a proxy takes off, and what would make two parsers differ.
 _NOT_HERE = frozenset(b"te trailer upgrade keep-alive proxy-connection http2-settings expect proxy".split())
+_NOT_BEHIND = frozenset(b"content-length transfer-encoding host cookie authorization x-forwarded-for".split())
 
 
 @dataclass
@@ -90,8 +91,15 @@ class StrictJob:
                 self.wrong.append(f"the chunk size {line[:200]!r}")
                 return body
             size = int(line, 16)
+            if not size:
+                await self._trailers(peer)
+                return body
             body += await peer.exactly(size)
             if await peer.exactly(2) != b"\r\n":
                 self.wrong.append("a chunk's end")
-            if not size:
-                return body
+
+    async def _trailers(self, peer: Conversation) -> None:
+        while line := (await peer.until(b"\r\n"))[:-2]:
+            name = line.partition(b":")[0].lower()
+            if not _FIELD.fullmatch(line) or name in _NOT_HERE | _NOT_BEHIND:
+                self.wrong.append(f"the trailer {line[:200]!r}")
