@@ -92,8 +92,8 @@ class Acts:
         except TimeoutError:
             _log.warning("checkpoint is slow", job=job.id, seconds=self._timeouts.checkpoint)
             await self._outcome(job, lambda _: checkpoint_slow(job, self._timeouts.checkpoint))
-        except EngineError as error:
-            why = error.public
+        except (EngineError, OSError) as error:
+            why = _public(error, "Saving it")
             _log.warning("checkpoint failed", job=job.id, error=repr(error))
             await self._outcome(job, lambda _: checkpoint_failed(job, why))
         return True
@@ -110,7 +110,7 @@ class Acts:
         try:
             async with asyncio.timeout(self._timeouts.restore):
                 await engine.restore(placement, self._folders.program(job, self._opcenter()), image)
-        except (EngineError, TimeoutError) as error:
+        except (EngineError, TimeoutError, OSError) as error:
             why = _public(error, "Bringing it back")
             _log.warning("restore failed", job=job.id, attempt=job.tries + 1, error=repr(error))
             if not isinstance(error, RestoreFailed):  # then something may be left behind

@@ -233,6 +233,18 @@ class TestCapsules(Contract):
         assert await engine.look(one) == Absent()
         assert await bench.ask(await engine.restore(bench.placement(), bench.program(), image)) == "2"
 
+    async def test_its_network_has_been_deleted(self, bench: Bench) -> None:
+        """By somebody else: it cannot be saved any more, is told so, and runs on until it is stopped."""
+        engine, one, image = await bench.engine(), bench.placement(), bench.image()
+        await engine.start(one, bench.program())
+        await asyncio.to_thread(_output, "ip", "netns", "delete", _netns(bench.folder).name)
+        for _ in range(2):
+            with pytest.raises(CheckpointFailed, match="its network was deleted"):
+                await engine.checkpoint(one, image)
+        assert isinstance(await engine.look(one), Running)
+        await engine.stop(one, 1.0)
+        assert await engine.look(one) == Absent()
+
     async def test_a_restore_that_cannot_be_written_down(self, bench: Bench) -> None:
         """Nothing runs that nobody knows: the next restore is the only one."""
         spoil = f"rm -f {bench.folder}/state/runs/*/pid.json.new && mkdir {bench.folder}/state/runs/c2/pid.json.new"

@@ -171,6 +171,8 @@ class Capsules(LocalEngine):
                 who = None if record is None else self._records.run(record.run).identity()
                 if record is None or who is None or not who.alive():
                     raise CheckpointFailed("The job does not run: there is nothing to save.")
+                if not self._network.netns(record.number).exists():
+                    raise CheckpointFailed("The job cannot be saved: its network was deleted. It runs on where it is.")
                 record = self._intend(record, image, who)
                 if not await self._dump(record, who, image) and not await self._saved(record, image):
                     await self._fail(record, image)
@@ -203,11 +205,11 @@ class Capsules(LocalEngine):
         seat, netns = _seat(record), self._network.netns(record.number)
         run = self._records.run(record.run)
         addresses = [*_addresses_of(run.path), seat.address]
-        command = self._tools.criu.dump(who.pid, image, netns)
         mark = {"engine": "capsules", "addresses": addresses, "criu": self._tools.criu.version}
         mntns = f"/proc/{who.pid}/ns/mnt"
-        spec = criu_spec(command, None, image=str(image), marker=MARKER, mark=mark, mntns=mntns)
         try:
+            command = self._tools.criu.dump(who.pid, image, netns)
+            spec = criu_spec(command, None, image=str(image), marker=MARKER, mark=mark, mntns=mntns)
             await asyncio.to_thread(self._network.cut, seat)
             return await keep("dump", run, spec, "dump")
         except (NetworkFailed, OSError, Locked) as error:

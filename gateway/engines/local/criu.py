@@ -60,6 +60,7 @@ class Criu:
         """The command that saves the tree of `pid` to `image`. It kills the tree only when it succeeds.
 
         Its `post-dump` script runs in between: when that fails CRIU lets the tree go on, connections and all.
+        Raises OSError when the capsule's network has been taken away.
         """
         inode = netns.stat().st_ino
         return [str(self.path), "dump", "-t", str(pid), "-D", str(image), "-o", "dump.log", *_BOTH,
