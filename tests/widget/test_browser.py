@@ -329,13 +329,15 @@ async def test_it_makes_way_for_the_page_s_own_buttons(browser: Browser, here: S
 @pytest.mark.parametrize("width", [1149, 800, 320])
 async def test_it_stays_inside_of_every_window(page: Page, here: Stage, width: int) -> None:
     await expect(widget(page).locator(".label")).to_have_text("Executing")
-    await page.set_viewport_size({"width": width, "height": 400})
-    await widget(page).locator(".toggle").click()
-    await expect(widget(page).locator(".card")).to_be_visible()
-    await page.wait_for_function(
-        f"(() => {{ const b = document.querySelector('{FRAME}').getBoundingClientRect();"
+    inside = (
+        f"innerWidth === {width} && (() => {{ const b = document.querySelector('{FRAME}').getBoundingClientRect();"
         " return b.left >= 0 && b.top >= 0 && b.right <= innerWidth && b.bottom <= innerHeight; })()"
     )
+    await page.set_viewport_size({"width": width, "height": 400})
+    await page.wait_for_function(inside)  # else the click goes to where the widget was
+    await widget(page).locator(".toggle").click()
+    await expect(widget(page).locator(".card")).to_be_visible()
+    await page.wait_for_function(inside)
 
 
 async def test_it_comes_back_when_the_page_is_rebuilt(page: Page) -> None:
