@@ -134,7 +134,8 @@ SIZE = f"document.querySelector('{FRAME}').getBoundingClientRect().height"
 APART = f"""() => {{
   const a = document.querySelector('{FRAME}').getBoundingClientRect();
   const b = document.querySelector('main').getBoundingClientRect();
-  return a.width > 0 && a.left >= 0 && a.right <= innerWidth && (a.bottom <= b.top || a.left >= b.right || a.right <= b.left);
+  if (a.width === 0 || a.left < 0 || a.right > innerWidth) return false;
+  return (a.bottom <= b.top || a.left >= b.right || a.right <= b.left);
 }}"""
 
 
