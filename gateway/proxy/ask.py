@@ -27,9 +27,9 @@ class Ask:
         self.came: RawHeaders = list(request.raw_headers)
         timeouts, limits = door.config.timeouts, door.config.limits
         keep = replay.worth_keeping(self.method, self.target, door.table)
-        chunked = request.body_exists and request.content_length is None
-        trailers = self.client.trailers_of(request.content) if chunked else None
-        self.body = Body(request, door.gate, timeouts, limits, keep=keep, trailers=trailers)
+        self.body = Body(request, door.gate, timeouts, limits, keep=keep)
+        if self.body.chunked:
+            self.body.trailers = self.client.trailers_of(request.content)
 
     @property
     def host(self) -> bytes:

@@ -49,14 +49,7 @@ class Body:
     """What the browser sends, once. `replayable`: all of it that was read is still here."""
 
     def __init__(
-        self,
-        request: web.BaseRequest,
-        budget: Budget,
-        timeouts: Timeouts,
-        limits: Limits,
-        *,
-        keep: bool,
-        trailers: Trailers | None = None,
+        self, request: web.BaseRequest, budget: Budget, timeouts: Timeouts, limits: Limits, *, keep: bool
     ) -> None:
         """`keep`: this request may be sent again, so what is read is kept as long as the budget allows."""
         self.present = request.body_exists
@@ -64,9 +57,11 @@ class Body:
         self.replayable = True
         self.complete = not self.present
         """The job may have all of it."""
+        self.trailers: Trailers | None = None
+        """What follows its chunks, where that is known."""
         self._to_send = self.length or 0
         self._keep = keep
-        self._request, self._budget, self._trailers = request, budget, trailers
+        self._request, self._budget = request, budget
         self._idle = timeouts.body_idle
         self._spool = Spool(limits.spool_memory)
         self._carried: list[bytes] = []  # read, and not in the spool
@@ -114,11 +109,11 @@ class Body:
             await self._write(connection, chunk)
         if self._to_send:
             _end(connection)
-        if self._trailers is not None and self._trailers.too_large:
+        if self.trailers is not None and self.trailers.too_large:
             raise TrailersTooLarge
         self.complete = True
         if self.chunked:
-            connection.write(b"0\r\n%b\r\n" % (request_trailers(self._trailers.lines) if self._trailers else b""))
+            connection.write(b"0\r\n%b\r\n" % (request_trailers(self.trailers.lines) if self.trailers else b""))
 
     def close(self) -> None:
         """The exchange has ended. Idempotent."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -79,7 +78,7 @@ class BrowserConnection(RequestHandler):
         self._straight = Straight(self, listener.door, loop)
         self._ahead = b""  # came while a straight exchange was under way
         self._boundary = Boundary(limits.head)  # of what aiohttp's parser has
-        self._trailers: deque[tuple[StreamReader, Trailers]] = deque()  # of requests that no exchange has begun yet
+        self._trailers: list[tuple[StreamReader, Trailers]] = []  # of requests that no exchange has begun yet
         self._head = bytearray()  # a head that is not whole yet, up to the limit for one without a jar
         self._head_size = 0  # its bytes
         self._has_jar = False  # it may be larger: the excess is cookies, and there is room for one of these
@@ -196,7 +195,7 @@ class BrowserConnection(RequestHandler):
     def trailers_of(self, body: StreamReader) -> Trailers | None:
         """What follows this chunked body, once it is at its end; None: it is not known. For bodies in their order."""
         while self._trailers:
-            whose, trailers = self._trailers.popleft()
+            whose, trailers = self._trailers.pop(0)
             if whose is body:
                 return trailers
         return None

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from .passage import Received
+
 
 class Ends(Protocol):
     """What a leg tells its relay."""
@@ -24,7 +26,7 @@ class Leg(asyncio.Protocol):
 
     def __init__(self, relay: Ends, transport: asyncio.Transport) -> None:
         self._relay = relay
-        self._received: Callable[[bytes], None] = lambda _: None
+        self._received: Received = lambda _: None
         self._held: tuple[str, ...] = ()
         self._waiter: asyncio.Future[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -32,7 +34,7 @@ class Leg(asyncio.Protocol):
         self.gone = False
         """The connection has ended."""
 
-    def attach(self, received: Callable[[bytes], None]) -> None:
+    def attach(self, received: Received) -> None:
         """Begin to read; bytes go there."""
         self.turn(received)
         if self.transport.is_closing():
@@ -40,7 +42,7 @@ class Leg(asyncio.Protocol):
         else:
             self.go("attach")
 
-    def turn(self, received: Callable[[bytes], None]) -> None:
+    def turn(self, received: Received) -> None:
         """From now on bytes go there."""
         self._received = received
         self.transport.set_protocol(self)
@@ -84,7 +86,7 @@ class Leg(asyncio.Protocol):
         return wanted.done()
 
     @property
-    def data_received(self) -> Callable[[bytes], None]:  # one call less for each read; asked by set_protocol alone
+    def data_received(self) -> Received:  # one call less for each read; asked by set_protocol alone
         """Where bytes go."""
         return self._received
 
