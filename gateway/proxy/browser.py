@@ -24,6 +24,7 @@ from .boundary import CHUNKED, UNKNOWN, Boundary
 from .reply import refusal, refusal_without_request, reset
 from .straight import Straight
 from .trailers import Trailers
+from .transport import SocketTransport
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
@@ -304,10 +305,14 @@ class BrowserConnection(RequestHandler):
         too_many = exc is not None and "Too many" in str(exc)
         return Outcome.HEADERS_TOO_LARGE if too_many else Outcome.BAD_REQUEST
 
-    def hand_over(self) -> tuple[asyncio.Transport, bytes, Callable[[], None]]:
-        """The transport, what came behind the handshake, and whom to tell of its end: this object is of no more use."""
+    def hand_over(self) -> tuple[SocketTransport, bytes, Callable[[], None]]:
+        """The socket, what came behind the handshake, and whom to tell of its end: this object is of no more use.
+
+        All that was written has been sent (Reply.flushed). Raises OSError when there are too many files, and it stays
+        as it was.
+        """
         assert self._seat is not None
-        transport = cast(asyncio.Transport, self.transport)
+        transport = SocketTransport.take(cast(asyncio.Transport, self.transport), self._listener.limits.high_water)
         rest, self._message_tail = self._message_tail, b""
         if self._keepalive_handle is not None:
             self._keepalive_handle.cancel()

@@ -161,8 +161,9 @@ class Exchange(Ask):
         while 100 <= answer.status < 200 and answer.status != 101:
             answer = await connection.head()
         if answer.status == 101:
-            self._connection = None
+            await self.reply.flushed()
             self.reply = open_relay(self, connection, answer)
+            self._connection = None
             return _Next.DONE
         await Delivery(self, answer, connection).run()  # the job's refusal is the browser's
         self._connection = None

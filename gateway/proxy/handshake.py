@@ -54,12 +54,16 @@ def offered(exchange: Ask) -> RawHeaders:
 
 
 def open_relay(exchange: Exchange, connection: Connection, answer: Answer) -> HandedOver:
-    """The job said 101: say so to the browser, and give both connections to a relay."""
+    """The job said 101: say so to the browser, and give both connections to a relay. Raises UpstreamError, OSError."""
     door, client = exchange.door, exchange.client
     lines = [*for_browser(answer.headers, exchange.visit), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
     done = HandedOver(exchange.request)
     job, from_job = connection.take()
-    browser, from_browser, ended = client.hand_over()
+    try:
+        browser, from_browser, ended = client.hand_over()
+    except OSError:
+        job.abort()
+        raise
     browser.write(answer_head(101, answer.reason or b"Switching Protocols", lines))
     agreed = chosen(answer.headers)
     resume = resume_for(exchange.gate.listener.websocket, exchange.target)

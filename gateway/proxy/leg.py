@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .passage import Received
+from .transport import SocketTransport
 
 
 class Ends(Protocol):
@@ -24,28 +25,28 @@ class Leg(asyncio.Protocol):
 
     __slots__ = ("_deadline", "_held", "_received", "_relay", "_waiter", "gone", "transport")
 
-    def __init__(self, relay: Ends, transport: asyncio.Transport) -> None:
+    def __init__(self, relay: Ends, transport: SocketTransport, received: Received) -> None:
+        """Bytes that are not for a passage go to `received`."""
         self._relay = relay
-        self._received: Received = lambda _: None
         self._held: tuple[str, ...] = ()
         self._waiter: asyncio.Future[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self.transport = transport
+        self._received, self.transport = received, transport
         self.gone = False
         """The connection has ended."""
 
-    def attach(self, received: Received) -> None:
-        """Begin to read; bytes go there."""
-        self.turn(received)
+    def attach(self, passage: Received | None) -> None:
+        """Begin to read."""
+        self.transport.set_protocol(self)
+        self.turn(passage)
         if self.transport.is_closing():
             self.connection_lost(None)
         else:
             self.go("attach")
 
-    def turn(self, received: Received) -> None:
-        """From now on bytes go there."""
-        self._received = received
-        self.transport.set_protocol(self)
+    def turn(self, passage: Received | None) -> None:
+        """From now on bytes go there first."""
+        self.transport.received = passage or self.transport.read
 
     def stop(self, why: str) -> None:
         """Do not read until every reason is gone."""
@@ -85,13 +86,8 @@ class Leg(asyncio.Protocol):
             lost.cancel()
         return wanted.done()
 
-    @property
-    def data_received(self) -> Received:  # one call less for each read; asked by set_protocol alone
-        """Where bytes go."""
-        return self._received
-
-    def eof_received(self) -> bool | None:
-        return None
+    def data_received(self, data: bytes) -> None:
+        self._received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.gone:

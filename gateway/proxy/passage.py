@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from .doubt import Doubt
 from .frames import Scanner
@@ -33,12 +33,21 @@ class Stateful(Protocol):
     state: State
 
 
+class Sender(Protocol):
+    """What a passage sees of a transport (transport.py)."""
+
+    @property
+    def out(self) -> Callable[[tuple[Any, bytes]], None]:
+        """Takes transport and bytes while the reactor reads."""
+
+
 Received = Callable[[bytes], None]
 _LIVE = State.LIVE  # an enum's attribute costs more than a global
 
 
-def to_job(relay: Stateful, scanner: Scanner, write: Received, doubt: Doubt, otherwise: Received) -> Received:
-    """What the browser's `data_received` is while the relay is LIVE; `write` is that of the job's transport."""
+def to_job(relay: Stateful, scanner: Scanner, job: Sender, doubt: Doubt, otherwise: Received) -> Received:
+    """Who is asked first about the browser's bytes, by the reactor; what is not for it goes `otherwise`."""
+    out = job.out
 
     def received(data: bytes) -> None:
         size = len(data)
@@ -49,7 +58,7 @@ def to_job(relay: Stateful, scanner: Scanner, write: Received, doubt: Doubt, oth
             and scanner.between_messages
             and relay.state is _LIVE
         ):
-            write(data)
+            out((job, data))
             doubt.sent += 1
             if doubt.timer is None:
                 doubt.arm()
@@ -59,8 +68,9 @@ def to_job(relay: Stateful, scanner: Scanner, write: Received, doubt: Doubt, oth
     return received
 
 
-def to_browser(relay: Stateful, scanner: Scanner, write: Received, otherwise: Received) -> Received:
-    """What the job's `data_received` is while the relay is LIVE; `write` is that of the browser's transport."""
+def to_browser(relay: Stateful, scanner: Scanner, browser: Sender, otherwise: Received) -> Received:
+    """Who is asked first about the job's bytes, by the reactor; what is not for it goes `otherwise`."""
+    out = browser.out
 
     def received(data: bytes) -> None:
         size = len(data)
@@ -71,7 +81,7 @@ def to_browser(relay: Stateful, scanner: Scanner, write: Received, otherwise: Re
             and scanner.between_messages
             and relay.state is _LIVE
         ):
-            write(data)
+            out((browser, data))
         else:
             otherwise(data)
 

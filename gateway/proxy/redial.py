@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from gateway.types import Address
 
 from .answer import UpstreamError
 from .extensions import Chosen, chosen
+from .transport import SocketTransport
 
 if TYPE_CHECKING:
     from .gate import Gate
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Redialled:
     """A connection to the job after the handshake."""
 
-    transport: asyncio.Transport
+    transport: SocketTransport
     rest: bytes
     """What came behind the handshake."""
     address: Address | None

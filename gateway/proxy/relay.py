@@ -41,6 +41,7 @@ from .parking import BARRIER, GOING_AWAY, Parking
 from .passage import Received, State, to_browser, to_job
 from .redial import Redialled, shake_again
 from .terminal import TerminalReplay
+from .transport import SocketTransport
 
 log = structlog.get_logger()
 
@@ -131,23 +132,23 @@ class Relay:
 
     def start(
         self,
-        browser: asyncio.Transport,
+        browser: SocketTransport,
         from_browser: bytes,
-        job: asyncio.Transport,
+        job: SocketTransport,
         from_job: bytes,
         ended: Callable[[], None],
     ) -> None:
         """Both handshakes are done; the bytes are what came behind them. `ended` is called once, at the end."""
         self._ended = ended
         self._gate.relays.add(self)
-        near, far = self._browser, self._job = Leg(self, browser), Leg(self, job)
-        browser.set_write_buffer_limits(high=self._limits.high_water)
+        near = self._browser = Leg(self, browser, self._from_browser)
+        far = self._job = Leg(self, job, self._from_job)
         if from_job:
             self._from_job(from_job)
         if from_browser:
             self._from_browser(from_browser)
-        far.attach(self._way_down(near))
-        near.attach(self._way_up(far))
+        far.attach(self._way_down(far, near))
+        near.attach(self._way_up(near, far))
 
     async def park(self) -> None:
         """Let go of the job, losing nothing. Idempotent; who waits may be cancelled, what has begun is finished."""
@@ -256,7 +257,7 @@ class Relay:
         self._down = self._new_down()
         if self._terminal is not None:
             self._terminal.redialled()
-        job = self._job = Leg(self, transport)
+        job = self._job = Leg(self, transport, self._from_job)
         self.address, self.state = found.address, State.LIVE
         self._heard += self._doubt.sent
         self._doubt.stop()
@@ -267,8 +268,8 @@ class Relay:
         self._waiting_size = 0
         if found.rest:
             self._from_job(found.rest)
-        self._browser.turn(self._way_up(job))
-        job.attach(self._way_down(self._browser))
+        self._browser.turn(self._way_up(self._browser, job))
+        job.attach(self._way_down(job, self._browser))
         self._browser.go("parked")
 
     def _new_down(self) -> Scanner:
@@ -276,13 +277,13 @@ class Relay:
 
     # Bytes
 
-    def _way_up(self, job: Leg) -> Received:
-        return to_job(self, self._up, job.transport.write, self._doubt, self._from_browser)
+    def _way_up(self, browser: Leg, job: Leg) -> Received:
+        return to_job(self, self._up, job.transport, self._doubt, browser.transport.read)
 
-    def _way_down(self, browser: Leg) -> Received:
+    def _way_down(self, job: Leg, browser: Leg) -> Received | None:
         if self._terminal is not None:
-            return self._from_job  # its replay is cut
-        return to_browser(self, self._down, browser.transport.write, self._from_job)
+            return None  # its replay is cut
+        return to_browser(self, self._down, browser.transport, job.transport.read)
 
     def other(self, leg: Leg, act: Callable[[Leg], None]) -> None:
         """Do this to the other side, if there is one."""

@@ -134,6 +134,15 @@ class Reply(web.StreamResponse):
         if self.tape is not None:
             self.tape.add(data)
 
+    async def flushed(self) -> None:
+        """Wait until all that was written to this client has been sent. Raises ClientGone."""
+        transport = self._to.transport
+        if transport is not None and not transport.is_closing():
+            transport.set_write_buffer_limits(high=0)
+            await self._drain()
+        if transport is None or transport.is_closing():
+            raise ClientGone
+
     async def _drain(self) -> None:
         transport = self._to.transport
         try:

@@ -16,6 +16,7 @@ from gateway.types import Address
 
 from .answer import Answer, BadAnswer, Framing, Reading, UpstreamError
 from .headers import RawHeaders
+from .transport import SocketTransport
 
 _END_OF_HEAD = b"\r\n\r\n"
 _SWITCHING = 101
@@ -159,14 +160,19 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def take(self) -> tuple[asyncio.Transport, bytes]:
-        """After a 101: the transport, and what has come behind the head."""
-        transport, self._transport = self._transport, None
-        if transport is None:
-            raise Lost("the connection is closed")
-        rest = b"".join(self._chunks)
-        self._phase = _Phase.TAKEN
-        return transport, rest
+    def take(self) -> tuple[SocketTransport, bytes]:
+        """After a 101: the socket, and what has come behind the head. Raises UpstreamError."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise self._error or Lost("the connection is closed")
+        if transport.get_write_buffer_size():
+            raise BadAnswer("a 101 to a request that was not read yet")
+        try:
+            taken = SocketTransport.take(transport, self._limits.high_water)
+        except OSError as error:
+            raise Lost("too many files are open") from error
+        self._transport, self._phase = None, _Phase.TAKEN
+        return taken, b"".join(self._chunks)
 
     def rest(self, now: float) -> None:
         """Into the pool. The browser that had it may have been slow: the next one is not."""

@@ -39,9 +39,12 @@ class Way:
     def __post_init__(self) -> None:
         self.scanner = Scanner(masked=self.masked)
         if self.masked:
-            self.received = to_job(self, self.scanner, self.went.append, self.doubt, self.left.append)
+            self.received = to_job(self, self.scanner, self, self.doubt, self.left.append)
         else:
-            self.received = to_browser(self, self.scanner, self.went.append, self.left.append)
+            self.received = to_browser(self, self.scanner, self, self.left.append)
+
+    def out(self, written: tuple[object, bytes]) -> None:
+        self.went.append(written[1])
 
 
 def short(mask: bytes | None, body: bytes, opcode: int = Opcode.TEXT, *, fin: bool = True) -> bytes:
