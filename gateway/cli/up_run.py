@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import webbrowser
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -44,6 +45,7 @@ Doc = dict[str, Any]
 _PROBE = 3.0  # seconds in which an OpCenter says that it is one
 _TURN = 0.1  # seconds between two turns of the wheel
 _AGAIN = 1.0  # seconds until the OpCenter is asked again for what happens
+_ROOM = 4 << 20  # bytes of disk: what a start writes, less a session's image
 _HURRY = Finished()  # instead of an outcome: the user did not wait for it
 
 
@@ -52,6 +54,7 @@ async def run(home: Path, port: int, wanted: Wanted, browser: bool) -> int:
     screen = Screen()
     with Ending.on_signals() as ending:
         await _check_port(port)
+        _check_room(home)
         screen.line("Starting the OpCenter …")
         async with Center(home, port) as center:
             session = Run(center, screen, wanted, browser)
@@ -215,6 +218,16 @@ class Run:
         elif not finished.left:
             self._screen.line("Everything has ended.")
         return 1 if finished.left else 0
+
+
+def _check_room(home: Path) -> None:
+    """Raises Refusal when the disk is so full that neither a database nor a log can be begun."""
+    free = shutil.disk_usage(home).free
+    if free < _ROOM:
+        sentence = (
+            f"The disk of {home} is full, {free >> 10} KiB are left: free some space, or take another with --home"
+        )
+        raise Refusal(Code.UNAVAILABLE, sentence)
 
 
 async def _check_port(port: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import os
 import re
 import signal
 import socket
@@ -265,6 +266,19 @@ async def test_ports_that_are_taken(machine_: Machine, shell: Shell) -> None:
     with socket.create_server(("127.0.0.1", machine_.low)):
         code, _, err = await (await machine_.up()).rest()
     assert code == 1 and str(machine_.low) in err and "float up --ports" in err and err.count("\n") == 1
+    assert machine_.left() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk can be mounted by root only")
+async def test_a_disk_that_is_full(machine_: Machine, shell: Shell, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    await shell(f"mount -t tmpfs -o size=200k floatgate-test {small}")
+    try:
+        code, _, err = await (await machine_.up(f"--home {small}")).rest()
+    finally:
+        await shell(f"umount {small}")
+    assert code == 1 and f"The disk of {small} is full" in err and "KiB" in err
     assert machine_.left() == []
 
 
