@@ -8,8 +8,10 @@ Who gets many messages at once has less to do for each, and so have we.
 Laws
  1. What is written to a socket goes out in its order: during a turn by `out`, else at once, and never past what its
     transport still keeps (transport.py).
- 2. A turn reads a bounded number of times. Then others of the event loop have theirs.
- 3. Nothing is open while no socket is watched.
+ 2. What a socket has is told once (edge-triggered: the kernel need not look at each again in every turn). A read that
+    did not fill its buffer has taken all; after any other, and near the peer's end, the socket is watched anew.
+ 3. A turn reads a bounded number of times. Then others of the event loop have theirs.
+ 4. Nothing is open while no socket is watched.
 """
 
 from __future__ import annotations
@@ -33,12 +35,11 @@ _LOOKS = 4  # of one turn, before anything goes out
 class Watched(Protocol):
     """A transport, as the reactor sees it: attributes where a method would cost as much as all the rest."""
 
-    recv: Callable[[int], bytes]  # the socket's own
-    send: Callable[[bytes | bytearray], int]
+    recv: Callable[[int], bytes]
+    send: Callable[[bytes], int]
+    """The socket's own, or what stands for them now."""
     received: Callable[[bytes], None]
     """Takes what was read, also nothing at the end."""
-    kept: bytearray
-    """What the socket has not taken yet."""
 
     def ready(self, event: int) -> None:
         """What epoll said, when it is not just that bytes have come."""
@@ -70,13 +71,16 @@ class Reactor:
         """A turn is under way."""
 
     def watch(self, fd: int, one: Watched, events: int) -> None:
-        """Tell it of these events of its descriptor, which is open, and of errors; no events: of nothing any more."""
+        """Tell it of these events of its descriptor, which is open, and of errors; no events: of nothing any more.
+
+        It is told of what is there already, then of what is new: who leaves something unread has to ask again.
+        """
         if not events:
             self.forget(fd)
         elif fd in self._watched:
-            self.open().modify(fd, events)
+            self.open().modify(fd, events | select.EPOLLET)
         else:
-            self.open().register(fd, events)
+            self.open().register(fd, events | select.EPOLLET)
             self._watched[fd] = one
 
     def open(self) -> select.epoll:
@@ -99,12 +103,11 @@ class Reactor:
     def flush(self) -> None:
         """Send what waits in `out`."""
         for one, data in self.out:
-            sent = 0
+            send = one.send
             try:
-                if not one.kept:
-                    sent = one.send(data)
+                sent = send(data)
             except BlockingIOError:
-                pass
+                sent = 0
             except OSError as error:
                 one.unsent(error)
                 continue
@@ -134,12 +137,14 @@ class Reactor:
                 if event != plain:
                     one.ready(event)
                     continue
+                recv = one.recv  # to look an attribute up and to call it are quicker than to call a method
                 try:
-                    data = one.recv(small)
+                    data = recv(small)
                 except OSError as error:
                     one.unread(error)
                     continue
-                one.received(data)
+                received = one.received
+                received(data)
             except Exception:  # the border: one connection's fault is not another's
                 log.exception("a fault of the gateway")
                 one.abort()

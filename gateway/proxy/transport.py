@@ -25,11 +25,11 @@ class SocketTransport(asyncio.Transport):
         "_fd",
         "_full",
         "_high",
+        "_kept",
         "_protocol",
         "_reactor",
         "_reading",
         "_socket",
-        "kept",
         "received",
         "recv",
         "send",
@@ -42,8 +42,8 @@ class SocketTransport(asyncio.Transport):
         self._protocol = asyncio.Protocol()
         self._reading = self._closing = self._full = False
         self.recv: Callable[[int], bytes] = sock.recv
-        self.send: Callable[[bytes | bytearray], int] = sock.send
-        self.kept = bytearray()
+        self.send: Callable[[bytes], int] = sock.send
+        self._kept = bytearray()  # what the socket has not taken yet
         self.received: Callable[[bytes], None] = self.read
         """Who is asked first. What is not for it, such as the empty read at the end, it has to give to `read`."""
 
@@ -92,14 +92,14 @@ class SocketTransport(asyncio.Transport):
             self._reactor.flush()
 
     def get_write_buffer_size(self) -> int:
-        return len(self.kept)
+        return len(self._kept)
 
     def close(self) -> None:
         if self._closing:
             return
         self._reactor.flush()
         self._closing, self._reading = True, False
-        if self.kept:
+        if self._kept:
             self._watch()
         else:
             self._end(None)
@@ -119,6 +119,7 @@ class SocketTransport(asyncio.Transport):
             except OSError as error:
                 self.unread(error)
             else:
+                self._watch()  # its end may be behind these bytes
                 self.received(data)
         elif event & (select.EPOLLERR | select.EPOLLHUP):
             self._end(None)
@@ -130,6 +131,7 @@ class SocketTransport(asyncio.Transport):
             return
         if len(data) >= SMALL:
             self.recv = self._recv_much
+            self._watch()
         self._protocol.data_received(data)
 
     def _recv_much(self, _: int) -> bytes:
@@ -140,13 +142,17 @@ class SocketTransport(asyncio.Transport):
 
     def keep(self, data: bytes) -> None:
         """See Watched."""
-        first = not self.kept
-        self.kept += data
-        if first:
-            self._watch()
-        if len(self.kept) > self._high and not self._full:
+        self.send = self._behind
+        self._behind(data)
+        self._watch()
+
+    def _behind(self, data: bytes) -> int:
+        """`send` while something is kept."""
+        self._kept += data
+        if len(self._kept) > self._high and not self._full:
             self._full = True
             asyncio.get_running_loop().call_soon(self._protocol.pause_writing)
+        return len(data)
 
     def unread(self, error: OSError) -> None:
         """See Watched."""
@@ -155,7 +161,7 @@ class SocketTransport(asyncio.Transport):
 
     def unsent(self, error: OSError) -> None:
         """See Watched. What the peer said before it left is read yet, then there is the end that we make here."""
-        self.kept.clear()
+        self._kept.clear()
         if self._reading:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -164,23 +170,24 @@ class SocketTransport(asyncio.Transport):
 
     def _send_kept(self) -> None:
         try:
-            del self.kept[: self.send(self.kept)]
+            del self._kept[: self._socket.send(self._kept)]
         except BlockingIOError:
             return
         except OSError as error:
             self.unsent(error)
-        if self._full and len(self.kept) <= self._high // 4:
+        if self._full and len(self._kept) <= self._high // 4:
             self._full = False
             asyncio.get_running_loop().call_soon(self._protocol.resume_writing)
-        if not self.kept:
+        if not self._kept:
+            self.send = self._socket.send
             if self._closing:
                 self._end(None)
-            else:
-                self._watch()
+                return
+        self._watch()
 
     def _watch(self) -> None:
-        events = select.EPOLLIN * self._reading | select.EPOLLOUT * bool(self.kept)
-        self._reactor.watch(self._fd, self, events)
+        reads = (select.EPOLLIN | select.EPOLLRDHUP) * self._reading
+        self._reactor.watch(self._fd, self, reads | select.EPOLLOUT * bool(self._kept))
 
     def _end(self, error: OSError | None) -> None:
         self._closing, self._reading = True, False
@@ -188,5 +195,6 @@ class SocketTransport(asyncio.Transport):
             return
         self._reactor.forget(self._fd)
         self._socket.close()
-        self.kept.clear()
+        self._kept.clear()
+        self.send = self._socket.send  # which fails now
         asyncio.get_running_loop().call_soon(lambda: self._protocol.connection_lost(error))

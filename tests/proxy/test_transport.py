@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+import structlog.testing
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,16 +98,18 @@ class Side:
 
 
 @asynccontextmanager
-async def sides(*rooms: int) -> AsyncIterator[list[Side]]:
-    """Transports that read. Afterwards nothing of them is open, and no fault has gone to the event loop."""
+async def sides(*rooms: int, failing: int = 0) -> AsyncIterator[list[Side]]:
+    """Transports that read. Afterwards nothing of them is open, and there were no faults but so many receivers'."""
     faults: list[object] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: faults.append(context))
     found = [Side(room) for room in rooms]
     try:
-        for side in found:
-            side.transport.resume_reading()
-        yield found
+        with structlog.testing.capture_logs() as logs:
+            for side in found:
+                side.transport.resume_reading()
+            yield found
+        assert [one["event"] for one in logs] == ["a fault of the gateway"] * failing
     finally:
         for side in found:
             side.transport.abort()
@@ -212,6 +215,8 @@ async def test_a_slow_peer_pauses_the_protocol_once_and_resumes_it_once() -> Non
         assert side.transport.get_write_buffer_size() > HIGH
         await side.read(len(data))
         await eventually(lambda: side.heard.flow == ["pause", "resume"], "resumed")
+        side.transport.write(b"and on")
+        assert await side.read(6) == b"and on"
 
 
 async def test_close_sends_what_is_kept_first() -> None:
@@ -268,6 +273,18 @@ async def test_abort_does_not_wait() -> None:
         side.transport.abort()
         await side.ended()
         assert len(await side.rest()) < 4 << 20
+        with pytest.raises(OSError, match="Bad file"):
+            side.transport.send(b"kept for nobody")
+
+
+async def test_a_reset_while_bytes_are_kept_ends_it_though_it_is_not_read() -> None:
+    async with sides(4096) as (side,):
+        side.transport.pause_reading()
+        side.transport.write(bytes(4 << 20))
+        await asyncio.sleep(0.02)
+        side.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        side.peer.close()
+        await side.ended()
 
 
 async def test_the_peers_end_is_the_end_after_its_last_bytes() -> None:
@@ -276,6 +293,35 @@ async def test_the_peers_end_is_the_end_after_its_last_bytes() -> None:
         side.peer.close()
         await side.ended()
         assert side.heard.data == b"last words" and side.heard.ends == [None]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.sampled_from([1, 70, SMALL - 1, SMALL, SMALL + 1, 2 * SMALL, 300_000]) | st.integers(1, 20_000), max_size=6
+    ),
+    st.integers(0, 3),
+)
+def test_all_that_was_sent_is_read_and_then_the_end(sizes: list[int], pauses: int) -> None:
+    """However much comes at once, also with the end, and whoever pauses meanwhile."""
+
+    async def run() -> None:
+        async with sides(0) as (side,):
+            loop, expected = asyncio.get_running_loop(), bytearray()
+            for number, size in enumerate(sizes):
+                data = bytes((number + at) & 0xFF for at in range(size))
+                expected += data
+                if number < pauses:
+                    side.transport.pause_reading()
+                await loop.sock_sendall(side.peer, data) if size < 60_000 else None
+                side.transport.resume_reading()
+                if size >= 60_000:
+                    await loop.sock_sendall(side.peer, data)
+            side.peer.close()
+            await side.ended()
+            assert side.heard.data == expected and side.heard.ends == [None]
+
+    uvloop.run(run())
 
 
 async def test_a_reset_is_told_as_an_error() -> None:
@@ -337,7 +383,7 @@ async def test_a_reset_while_paused_costs_no_time_and_is_found_later(monkeypatch
 
 
 async def test_one_receivers_fault_is_not_anothers() -> None:
-    async with sides(0, 0, 0) as found:
+    async with sides(0, 0, 0, failing=1) as found:
         good, bad, target = found
 
         def fail(_: bytes) -> None:
