@@ -196,5 +196,14 @@ class SocketTransport(asyncio.Transport):
         self._reactor.forget(self._fd)
         self._socket.close()
         self._kept.clear()
-        self.send = self._socket.send  # which fails now
-        asyncio.get_running_loop().call_soon(lambda: self._protocol.connection_lost(error))
+        self.recv, self.send = self._socket.recv, self._socket.send  # which fail now
+        self.received = _nobody
+        asyncio.get_running_loop().call_soon(self._tell, error)
+
+    def _tell(self, error: OSError | None) -> None:
+        protocol, self._protocol = self._protocol, asyncio.Protocol()  # no cycle is left to the collector
+        protocol.connection_lost(error)
+
+
+def _nobody(_: bytes) -> None:
+    """Hears what is read after the end, if anything were."""
