@@ -129,10 +129,13 @@ class SocketTransport(asyncio.Transport):
         if not data:
             self.close()
             return
-        if len(data) >= SMALL:
-            self.recv = self._recv_much
-            self._watch()
+        if len(data) < SMALL:
+            self._protocol.data_received(data)
+            return
+        self.recv = self._recv_much
+        self._watch()
         self._protocol.data_received(data)
+        self._reactor.flush()  # much at once has nothing to gain by waiting for more, and would take memory
 
     def _recv_much(self, _: int) -> bytes:
         data = self._socket.recv(_LARGE)

@@ -248,6 +248,25 @@ async def test_what_is_written_in_a_turn_goes_out_after_its_reads_and_before_a_c
         await side.ended()
 
 
+async def test_a_large_read_goes_on_at_once() -> None:
+    """Else a turn of many large reads would hold them all in memory."""
+    async with sides(0, 0) as (side, other):
+        seen: list[int] = []
+
+        def received(data: bytes) -> None:
+            other.transport.write(data)
+            seen.append(len(side.transport._reactor.out))
+
+        side.heard.data_received = received  # type: ignore[method-assign]
+        reactor().turning = True
+        side.transport.read(b"few")
+        assert seen == [1] and reactor().out
+        side.transport.read(bytes(SMALL))
+        assert seen == [1, 2] and not reactor().out
+        reactor().turning = False
+        assert await other.read(3 + SMALL) == b"few" + bytes(SMALL)
+
+
 async def test_large_reads_only_where_much_comes() -> None:
     async with sides(0) as (side,):
         for count, size in ((1, 3 * SMALL), (2, 10), (3, 3 * SMALL)):
