@@ -12,6 +12,7 @@ from contextlib import suppress
 from .reactor import SMALL, Watched, reactor
 
 _LARGE = 256 << 10  # bytes of a read where more is coming
+_NOBODY = asyncio.Protocol()  # hears what is said before there is a protocol, and after its end
 
 
 class SocketTransport(asyncio.Transport):
@@ -39,7 +40,7 @@ class SocketTransport(asyncio.Transport):
         """`sock` does not block, and is its own from now on. `high`: bytes kept that make the protocol pause."""
         self._socket, self._fd, self._high = sock, sock.fileno(), high
         self._reactor = reactor()
-        self._protocol = asyncio.Protocol()
+        self._protocol = _NOBODY
         self._reading = self._closing = self._full = False
         self.recv: Callable[[int], bytes] = sock.recv
         self.send: Callable[[bytes], int] = sock.send
@@ -58,7 +59,7 @@ class SocketTransport(asyncio.Transport):
         sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
         sock.setblocking(False)
         transport.pause_reading()
-        transport.set_protocol(asyncio.Protocol())
+        transport.set_protocol(_NOBODY)
         transport.abort()  # its descriptor, not the connection
         return cls(sock, high)
 
@@ -200,13 +201,9 @@ class SocketTransport(asyncio.Transport):
         self._socket.close()
         self._kept.clear()
         self.recv, self.send = self._socket.recv, self._socket.send  # which fail now
-        self.received = _nobody
+        self.received = _NOBODY.data_received
         asyncio.get_running_loop().call_soon(self._tell, error)
 
     def _tell(self, error: OSError | None) -> None:
-        protocol, self._protocol = self._protocol, asyncio.Protocol()  # no cycle is left to the collector
+        protocol, self._protocol = self._protocol, _NOBODY  # no cycle is left to the collector
         protocol.connection_lost(error)
-
-
-def _nobody(_: bytes) -> None:
-    """Hears what is read after the end, if anything were."""

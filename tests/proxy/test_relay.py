@@ -19,6 +19,7 @@ CLOSE = 0x80 | Opcode.CLOSE
 PONG = 0x80 | Opcode.PONG
 PING = 0x80 | Opcode.PING
 KERNEL = "/api/kernels/k1/channels?session_id=s1"
+UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA==")
 
 
 def accept(protocol: str = "") -> bytes:
@@ -28,8 +29,7 @@ def accept(protocol: str = "") -> bytes:
 
 async def dial(gate: Port, path: str = KERNEL, *lines: str) -> tuple[Conversation, bytes]:
     client = await gate.client()
-    more = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA==", *lines)
-    await client.say(gate.get(path, *more))
+    await client.say(gate.get(path, *UPGRADE, *lines))
     return client, await client.head()
 
 
@@ -50,6 +50,10 @@ class Echo:
 
     async def __call__(self, peer: Conversation) -> None:
         self.heads.append(await peer.head())
+        await self.talk(peer)
+
+    async def talk(self, peer: Conversation) -> None:
+        """From the handshake's answer on."""
         await peer.say(accept(self._protocol))
         self.peers.append(peer)
         while True:

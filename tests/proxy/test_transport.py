@@ -92,6 +92,11 @@ class Side:
                 data += piece
         return bytes(data)
 
+    def reset(self) -> None:
+        """The peer ends with a TCP reset."""
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.peer.close()
+
     async def ended(self) -> None:
         await eventually(lambda: bool(self.heard.ends), "connection_lost")
         assert len(self.heard.ends) == 1 and self.transport.is_closing()
@@ -301,8 +306,7 @@ async def test_a_reset_while_bytes_are_kept_ends_it_though_it_is_not_read() -> N
         side.transport.pause_reading()
         side.transport.write(bytes(4 << 20))
         await asyncio.sleep(0.02)
-        side.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        side.peer.close()
+        side.reset()
         await side.ended()
 
 
@@ -345,8 +349,7 @@ def test_all_that_was_sent_is_read_and_then_the_end(sizes: list[int], pauses: in
 
 async def test_a_reset_is_told_as_an_error() -> None:
     async with sides(0) as (side,):
-        side.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        side.peer.close()
+        side.reset()
         await side.ended()
         assert isinstance(side.heard.ends[0], ConnectionResetError)
 
@@ -383,8 +386,7 @@ async def test_a_paused_transport_reads_nothing_and_all_later() -> None:
 async def test_a_reset_while_paused_costs_no_time_and_is_found_later(monkeypatch: pytest.MonkeyPatch) -> None:
     async with sides(0, 0) as (side, other):
         side.transport.pause_reading()
-        side.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        side.peer.close()
+        side.reset()
         turns, read = 0, Reactor._read
 
         def counted(self: Reactor, ready: list[tuple[int, int]]) -> None:

@@ -13,10 +13,9 @@ from gateway.proxy.reply import Reply
 from tests.peers import Conversation, backend, eventually
 
 from .harness import OK, Port, gateway
-from .test_relay import CLOSE, KERNEL, TEXT, Echo, accept, dial, text
+from .test_relay import CLOSE, KERNEL, TEXT, UPGRADE, Echo, accept, dial, text
 
 LARGE = 24 << 20  # bytes: more than both kernel buffers of a connection take
-UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA==")
 
 
 async def test_an_answer_that_the_browser_is_still_taking_goes_before_the_handshakes(
@@ -40,16 +39,7 @@ async def test_an_answer_that_the_browser_is_still_taking_goes_before_the_handsh
             await peer.say(whole)
         else:
             asked.set()
-            await peer.say(accept())
-            await echo_on(peer)
-
-    async def echo_on(peer: Conversation) -> None:
-        while True:
-            first, payload = await peer.frame()
-            if first == CLOSE:
-                return
-            echo.read.append(payload)
-            await peer.say(frame(Opcode.TEXT, payload, masked=False))
+            await echo.talk(peer)
 
     async with backend(script) as (_, host, port), gateway(host, port) as gate:
         client = await gate.client()
@@ -61,7 +51,7 @@ async def test_an_answer_that_the_browser_is_still_taking_goes_before_the_handsh
         assert head.startswith(b"HTTP/1.1 200") and await client.exactly(LARGE) == whole
         assert (await client.head()).startswith(b"HTTP/1.1 101")
         await client.say(text("hello"))
-        assert await client.frame() == (TEXT, b"hello")
+        assert await client.frame() == (TEXT, b"echo hello")
         await client.close()
 
 
